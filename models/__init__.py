@@ -1,0 +1,1 @@
+"""The concepts' arithmetic in plain PyTorch. Knows no streamlit, no plotly, no pandas."""
