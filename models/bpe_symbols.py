@@ -1,7 +1,7 @@
 """What byte-pair encoding starts from: a text as words, and a word as bytes or characters.
 
-Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2: over the 256 bytes every text can
-be written, so that no symbol is ever unknown.
+Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2: over the 256 bytes every text
+can be written, so that no symbol is ever unknown.
 """
 
 import re
