@@ -5,11 +5,14 @@ it the earliest learned is glued first (the leftmost, when it stands twice), unt
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from models.bpe import NEVER, BPETrace, Pair
+from models.bpe import NEVER, BPETrace
 from models.bpe_symbols import split_words, to_symbols, to_text
+
+S = TypeVar("S")  # a symbol: an id, or the bytes themselves
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def encode(text: str, trace: BPETrace, n_merges: int | None = None) -> tuple[int
 def encode_word(word: str, trace: BPETrace, n_merges: int | None = None) -> tuple[int, ...]:
     """Ids of one word, merges running over all of it."""
     symbols = to_symbols(word, trace.config.alphabet, trace.ids)
-    gone_at = _glue(symbols, trace, n_merges)
+    gone_at = _glue_ids(symbols, trace, n_merges)
     pieces: list[bytearray] = []
     for symbol, gone in zip(symbols, gone_at, strict=True):
         if gone == NEVER:
@@ -66,7 +69,7 @@ def merge_tree(word: str, trace: BPETrace, n_merges: int | None = None) -> Merge
     symbols = to_symbols(word, trace.config.alphabet, trace.ids)
     nodes = [TreeNode(piece_of(symbol, trace), symbol, i, i + 1) for i, symbol in enumerate(symbols)]
     owner = list(range(len(symbols)))  # the node that begins, or ends, at a symbol
-    gone_at = _glue(symbols, trace, n_merges)
+    gone_at = _glue_ids(symbols, trace, n_merges)
     for step, border in sorted((step, i) for i, step in enumerate(gone_at) if step != NEVER):
         left, right = owner[border - 1], owner[border]
         start, end = nodes[left].start, nodes[right].end
@@ -98,28 +101,36 @@ def piece_of(index: int, trace: BPETrace) -> bytes:
     return trace.vocab[index] if index < trace.n_vocab else bytes([index - trace.n_vocab])
 
 
-def _glue(symbols: Sequence[int], trace: BPETrace, n_merges: int | None) -> list[int]:
-    """For each symbol the merge that crossed the border on its left, or NEVER. A queue of (step, place) instead of a
-    scan after each merge, so that a "word" of 100 000 letters takes seconds, not hours."""
-    limit = len(trace.merges) if n_merges is None else n_merges
+def glue(symbols: Sequence[S], known: Callable[[S, S], tuple[int, S] | None], limit: int = NEVER) -> list[int]:
+    """For each symbol the merge that crossed the border on its left, or NEVER.
+
+    Args:
+        known: what two neighbours become and the step (rank) of that merge; None when no merge knows them.
+        limit: merges from this step on are left out.
+
+    A queue of (step, place) instead of a scan after each merge, so that a "word" of 100 000 letters takes a second.
+    """
     symbol, gone_at = list(symbols), [NEVER] * len(symbols)
     before, after = [i - 1 for i in range(len(symbol))], [*range(1, len(symbol)), -1]
     queue: list[tuple[int, int]] = []
 
-    def offer(place: int) -> None:
-        if place >= 0 and after[place] >= 0:
-            step = trace.ranks.get(_pair(symbol, place, after), limit)
-            if step < limit:
-                heapq.heappush(queue, (step, place))
+    def merge_at(place: int) -> tuple[int, S] | None:
+        return known(symbol[place], symbol[after[place]]) if place >= 0 and after[place] >= 0 else None
 
-    for place in range(len(symbol) - 1):
+    def offer(place: int) -> None:
+        merge = merge_at(place)
+        if merge and merge[0] < limit:
+            heapq.heappush(queue, (merge[0], place))
+
+    for place in range(len(symbol)):
         offer(place)
     while queue:
         step, place = heapq.heappop(queue)
-        other = after[place]
-        if gone_at[place] != NEVER or other < 0 or trace.ranks.get(_pair(symbol, place, after)) != step:
+        merge = merge_at(place) if gone_at[place] == NEVER else None
+        if merge is None or merge[0] != step:
             continue  # the pair has changed since it was queued
-        symbol[place], gone_at[other] = trace.merges[step].new, step
+        other = after[place]
+        symbol[place], gone_at[other] = merge[1], step
         after[place] = after[other]
         if after[other] >= 0:
             before[after[other]] = place
@@ -128,5 +139,9 @@ def _glue(symbols: Sequence[int], trace: BPETrace, n_merges: int | None) -> list
     return gone_at
 
 
-def _pair(symbol: Sequence[int], place: int, after: Sequence[int]) -> Pair:
-    return symbol[place], symbol[after[place]]
+def _glue_ids(symbols: Sequence[int], trace: BPETrace, n_merges: int | None) -> list[int]:
+    def known(left: int, right: int) -> tuple[int, int] | None:
+        step = trace.ranks.get((left, right))
+        return None if step is None else (step, trace.merges[step].new)
+
+    return glue(symbols, known, len(trace.merges) if n_merges is None else n_merges)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from models.bpe import BPEConfig, BPETrace
-from models.bpe_symbols import BYTE_ORDER, split_words
+from models.bpe_symbols import BYTE_OF_LETTER, sound, split_words
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,6 @@ class LibraryBPE:
     def encode(self, text: str) -> tuple[int, ...]:
         words = split_words(sound(text), self.config.split)
         return tuple(self.tokenizer.encode(words, is_pretokenized=True).ids) if words else ()
-
-
-def sound(text: str) -> str:
-    """The text with U+FFFD for each lone surrogate, which the library refuses."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def train_library(text: str, config: BPEConfig, n_vocab: int) -> LibraryBPE:
@@ -52,8 +47,4 @@ def merges_of(trace: BPETrace) -> tuple[tuple[bytes, bytes], ...]:
 
 def _raw(piece: str, config: BPEConfig) -> bytes:
     """A piece as the library writes it to the bytes it stands for; at byte level each byte is one printable letter."""
-    return bytes(_BYTE_OF[char] for char in piece) if config.alphabet == "bytes" else piece.encode()
-
-
-# GPT-2 writes a byte that prints as itself and the n-th other byte as the letter U+0100 + n.
-_BYTE_OF = {chr(byte if i < 188 else 256 + i - 188): byte for i, byte in enumerate(BYTE_ORDER)}
+    return bytes(BYTE_OF_LETTER[char] for char in piece) if config.alphabet == "bytes" else piece.encode()

@@ -13,6 +13,9 @@ Split = Literal["words", "none"]
 # GPT-2's order of the 256 bytes: those that print come first. The order decides ties, so it has to be the same.
 BYTE_ORDER = (*range(33, 127), *range(161, 173), *range(174, 256), *range(0, 33), *range(127, 161), 173)
 
+# GPT-2 writes a byte that prints as itself and the n-th other byte as the letter U+0100 + n: a space shows as Ġ.
+BYTE_OF_LETTER = {chr(byte if i < 188 else 256 + i - 188): byte for i, byte in enumerate(BYTE_ORDER)}
+
 # GPT-2's rule for words (contractions, letters, digits, the rest; each takes one space before it), in the classes of
 # Python's own re. A merge never crosses a word's border.
 _WORDS = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?\d+| ?(?:[^\w\s]|_)+|\s+(?!\S)|\s+")
@@ -36,6 +39,11 @@ def to_text(raw: bytes) -> str:
         return raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         return raw.decode("utf-8", "replace")
+
+
+def sound(text: str) -> str:
+    """The text with surrogate pairs joined, and with U+FFFD for each lone surrogate, which the libraries refuse."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def alphabet_of(text: str, alphabet: Alphabet) -> tuple[bytes, ...]:
