@@ -4,6 +4,7 @@ Radford et al. 2019 (GPT-2): x ← x + Attention(Norm(x)); x ← x + FFN(Norm(x)
 ``GPT.forward`` is the plain fast path that trains; ``trace_gpt`` walks the same weights with every stage kept.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.multihead import MultiHeadWeights, multi_head
+from models.positional import sinusoidal
 from models.trace import Encoding, Head, LayerTrace, ModelTrace
 
 
@@ -117,7 +119,8 @@ class GPT(nn.Module):
 
 def init_weights(model: GPT, seed: int) -> None:
     """GPT-2's initialisation, drawn on the CPU: matrices N(0, 0.02), those that write into the residual stream
-    smaller by √(2·n_layer), biases 0."""
+    smaller by √(2·n_layer), biases 0. The learned positions start as sine waves of the same size (d_model must be
+    even): from random rows a head finds the previous token only after far more text than we have."""
     generator = torch.Generator().manual_seed(seed)
     into_residual = (2 * model.config.n_layer) ** -0.5
     with torch.no_grad():
@@ -126,6 +129,8 @@ def init_weights(model: GPT, seed: int) -> None:
                 continue  # biases 0 and norms 1 are set below
             scale = 0.02 * (into_residual if name.endswith(("attn.out.weight", "ffn_out.weight")) else 1.0)
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+        waves = sinusoidal(torch.arange(model.config.n_context), model.config.d_model, dtype=torch.float32)
+        model.position.weight.copy_(waves * 0.02 * math.sqrt(2))  # a sine's root mean square is 1/√2
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()

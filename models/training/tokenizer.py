@@ -4,9 +4,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
+from models.small_gpt import END_OF_TEXT
 from models.training.corpus import Split, training_text
-
-END_OF_TEXT = "<|endoftext|>"  # stands between documents; the only token that no text can spell
 
 
 def train_tokenizer(documents: list[str], n_vocab: int = 4096) -> Tokenizer:
