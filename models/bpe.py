@@ -16,6 +16,7 @@ left vanished, replays the whole training (``BPETrace.gone_at``).
 """
 
 import heapq
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,6 +134,11 @@ class BPETrace:
         once = {word: self.word_at(word, step) for word in set(shown)}
         return tuple(once[word] for word in shown)
 
+    def touched(self, step: int) -> list[int]:
+        """The distinct words (indices into ``words``) that merge ``step`` (0-based) changed, the most frequent first."""
+        changed = [word for word, gone in enumerate(self.gone_at) if step in gone]
+        return sorted(changed, key=lambda word: -self.frequency[word])
+
     def candidates(self, step: int) -> list[Candidate]:
         """Every pair in the text after ``step`` merges, the one that the next merge takes first."""
         counts: Counter[Pair] = Counter()
@@ -213,6 +219,12 @@ class _Corpus:
         self.counts[pair] = self.counts.get(pair, 0) + self.weight[place]
         self.places.setdefault(pair, set()).add(place)
         return pair
+
+
+def train_timed(text: str, config: BPEConfig) -> tuple[BPETrace, float]:
+    """``train`` and the seconds it took."""
+    start = time.perf_counter()
+    return train(text, config), time.perf_counter() - start
 
 
 def train(text: str, config: BPEConfig | None = None) -> BPETrace:

@@ -124,6 +124,11 @@ def load(name: str) -> RealTokenizer:
     return RealTokenizer(entry, _library(Tokenizer.from_buffer(packed), entry.kind))
 
 
+def tokenize_all(text: str) -> tuple[Tokenization, ...]:
+    """One text under every tokenizer of ``ZOO``, in that order."""
+    return tuple(load(entry.name).tokenize(text) for entry in ZOO)
+
+
 def _library(tokenizer: Tokenizer, kind: str) -> Callable[[str], list[ZooToken]]:
     """A tokenizer that the ``tokenizers`` library runs by itself."""
     tokenizer.no_padding()

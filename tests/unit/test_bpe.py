@@ -61,6 +61,9 @@ def test_every_step_can_be_rebuilt(text, config):
         assert sum(map(len, corpus)) == trace.n_token(step)
         assert tuple(index for word in corpus for index in word) == encode(text, trace, step)
         ranked = trace.candidates(step)
+        if step:
+            touched = {word for word in set(trace.text) if trace.word_at(word, step) != trace.word_at(word, step - 1)}
+            assert set(trace.touched(step - 1)) == touched
         if step < len(trace.merges):
             merge = trace.merges[step]
             assert (ranked[0].left, ranked[0].right, ranked[0].count) == (merge.left, merge.right, merge.count)
