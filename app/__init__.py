@@ -1,0 +1,1 @@
+"""Everything a page shares: frame, controls, caches, figures, theme, syllabus."""

@@ -1,0 +1,142 @@
+"""Widgets that know their place in the session and in the URL, and repair what cannot be.
+
+Every control is keyed ``<page>_<name>`` and bound to the URL under that key, so a link is the whole state. A value
+that the page cannot use (from an old link, or because another control narrowed the choice) becomes the default.
+
+A page draws all its controls on every run and disables those that do not apply now: only a control that is drawn is
+in the URL. Options appear in the URL as they are shown, so their words are part of every published link.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from app.syllabus import Station
+
+T = TypeVar("T")
+BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+
+DEFAULT_SENTENCE = "The cat sat on the mat because it was tired."
+SENTENCE_KEY = "sentence"
+MAX_CHARS = 400
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named state of the page: ``sets`` are the controls it changes (all others go back to their defaults),
+    ``watch`` is what to look at, in one sentence. ``sets`` may hold "sentence"."""
+
+    label: str
+    sets: Mapping[str, Any]
+    watch: str
+
+
+@dataclass
+class Controls:
+    """The controls of one page, in the order they are drawn. Remembers values and defaults for the experiments."""
+
+    station: Station
+    values: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+    def key(self, name: str) -> str:
+        return SENTENCE_KEY if name == SENTENCE_KEY else f"{self.station.prefix}_{name}"
+
+    def _prepare(self, name: str, default: Any, usable: Callable[[Any], bool]) -> str:
+        key = self.key(name)
+        self.defaults[name] = default
+        if key in st.session_state and not usable(st.session_state[key]):
+            st.session_state[key] = default
+        return key
+
+    def _keep(self, name: str, value: T) -> T:
+        self.values[name] = value
+        return value
+
+    def slider(self, name: str, label: str, low: T, high: T, default: T, step: T | None = None, **more: Any) -> T:
+        """A number from low to high. Pass floats throughout for a float."""
+        if low == high:  # Streamlit refuses a slider with one position; there is nothing to choose then
+            self.defaults[name] = low
+            return self._keep(name, low)
+        key = self._prepare(name, default, lambda v: isinstance(v, (int, float)) and low <= v <= high)  # type: ignore[operator]
+        return self._keep(name, st.slider(label, low, high, default, step, key=key, **BOUND, **more))  # type: ignore[type-var]
+
+    def steps(self, name: str, label: str, options: Sequence[T], default: T, **more: Any) -> T:
+        """One of an ordered list of values, on a slider."""
+        if len(options) == 1:
+            self.defaults[name] = options[0]
+            return self._keep(name, options[0])
+        key = self._prepare(name, default, lambda v: v in options)
+        return self._keep(name, st.select_slider(label, options, default, key=key, **BOUND, **more))
+
+    def choice(
+        self, name: str, label: str, options: Sequence[T], default: T, show: Callable[[T], str] = str, **more: Any
+    ) -> T:
+        """One of a list, in a box that can be typed into."""
+        key = self._prepare(name, default, lambda v: v in options)
+        index = list(options).index(default)
+        picked = st.selectbox(label, options, index, format_func=show, key=key, **BOUND, **more)
+        return self._keep(name, default if picked is None else picked)
+
+    def segments(self, name: str, label: str, options: Sequence[str], default: str, **more: Any) -> str:
+        """One of two to four short words, all in sight."""
+        key = self._prepare(name, default, lambda v: v in options)
+        picked = st.segmented_control(label, options, default=default, required=True, key=key, **BOUND, **more)
+        return self._keep(name, picked or default)
+
+    def several(self, name: str, label: str, options: Sequence[T], show: Callable[[T], str] = str, **more: Any) -> list[T]:
+        """Any number of a list; none by default."""
+        key = self._prepare(name, [], lambda v: isinstance(v, (list, tuple)) and all(x in options for x in v))
+        picked = st.multiselect(label, options, format_func=show, key=key, **BOUND, **more)
+        return self._keep(name, list(picked))
+
+    def switch(self, name: str, label: str, default: bool, **more: Any) -> bool:
+        key = self._prepare(name, default, lambda v: isinstance(v, bool))
+        return self._keep(name, st.toggle(label, default, key=key, **BOUND, **more))
+
+    def seed(self, default: int = 0, label: str = "Seed", **more: Any) -> int:
+        """The seed of everything random on this page: the same seed draws the same picture on every machine."""
+        key = self._prepare("seed", default, lambda v: isinstance(v, int) and 0 <= v <= 9999)
+        value = st.number_input(label, 0, 9999, default, key=key, **BOUND, **more)
+        return self._keep("seed", default if value is None else int(value))
+
+    def text(self, name: str, label: str, default: str, max_chars: int = MAX_CHARS, **more: Any) -> str:
+        """A visitor's text of this page's own, bounded, never empty; says so when it had to help."""
+        key = self._prepare(name, default, lambda v: isinstance(v, str))
+        st.text_input(label, default, key=key, live="300ms", **BOUND, **more)
+        return self._keep(name, _bounded(st.session_state.get(key), default, max_chars))
+
+    def sentence(self, label: str = "Your sentence") -> str:
+        """The reader's sentence, shared by every page."""
+        key = self._prepare(SENTENCE_KEY, DEFAULT_SENTENCE, lambda v: isinstance(v, str))
+        st.text_input(label, DEFAULT_SENTENCE, key=key, live="300ms", **BOUND)
+        return self._keep(SENTENCE_KEY, _bounded(st.session_state.get(key), DEFAULT_SENTENCE, MAX_CHARS))
+
+    def apply(self, sets: Mapping[str, Any]) -> None:
+        """A button's callback: the named controls to their values, the others of this page to their defaults."""
+        for name, default in self.defaults.items():
+            if name != SENTENCE_KEY:
+                st.session_state[self.key(name)] = sets.get(name, default)
+        for name in sets.keys() - self.defaults.keys() | ({SENTENCE_KEY} & sets.keys()):
+            st.session_state[self.key(name)] = sets[name]
+
+    def shows(self, sets: Mapping[str, Any]) -> bool:
+        """Is the page in this state now?"""
+        wanted = {n: v for n, v in self.defaults.items() if n != SENTENCE_KEY} | dict(sets)
+        return all(self.values.get(name, _same) in (value, _same) for name, value in wanted.items())
+
+
+_same = object()
+
+
+def _bounded(value: str | None, default: str, max_chars: int) -> str:
+    text = value or ""
+    if not text.strip():
+        st.caption("The box is empty, so the pictures show the example sentence. Type anything.")
+        return default
+    if len(text) > max_chars:
+        st.caption(f"Your text has {len(text):,} characters; the first {max_chars} are shown. Shorten it to choose which.")
+        return text[:max_chars]
+    return text

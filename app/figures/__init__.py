@@ -1,0 +1,1 @@
+"""Arrays and labels in, a figure out. Knows no streamlit and no torch."""

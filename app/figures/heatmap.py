@@ -1,0 +1,218 @@
+"""Heatmaps and their parts: one matrix with named rows and columns, masked cells, an outlined pick, clickable cells.
+
+Arrays go out as float32 (Plotly ships numpy as base64 of its dtype); labels must already be inert (``text.labels``).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+
+from app.theme import FONT_SIZE, Look
+
+Array = np.ndarray
+Kind = Literal["probability", "signed"]
+MAX_TICKS = 40  # beyond, names are drawn at every second, third ... cell and all stay on hover
+
+
+def nice_limit(z: Array, share: float = 1.0) -> float:
+    """The smallest of 1, 2, 5 × 10ⁿ that holds that ``share`` of the finite |values|: steps that a small move seldom
+    crosses. Below 1, the few values beyond the limit take the end colour."""
+    finite = np.abs(z[np.isfinite(z)])
+    top = float(np.quantile(finite, share)) if finite.size else 0.0
+    if top == 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(top))
+    return next(m * power for m in (1, 2, 5, 10) if top <= m * power * (1 + 1e-6))
+
+
+def trace(
+    z: Array, look: Look, kind: Kind = "probability", *, limit: float | None = None, role: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """A Plotly heatmap trace of z [row, column] as a plain dict.
+
+    ``limit`` is the end of the colour range: 1 for probabilities, ``nice_limit`` for signed values unless given.
+    ``role`` takes that role's own ramp instead of purple. Extra keywords go to Plotly (xaxis, customdata, ...).
+    """
+    if kind == "signed":
+        top = nice_limit(z) if limit is None else limit
+        low, scale = -top, look.diverging
+    else:
+        top = 1.0 if limit is None else limit
+        low, scale = 0.0, look.sequential if role is None else look.ramp(role)
+    base = {"type": "heatmap", "z": np.ascontiguousarray(z, dtype=np.float32), "zmin": low, "zmax": top,
+            "colorscale": scale, "showscale": False, "hoverongaps": False}  # fmt: skip
+    return base | more
+
+
+def colour_bar(title: str, look: Look, **more: Any) -> dict[str, Any]:
+    """A slim scale beside a heatmap; pass as ``colorbar`` together with ``showscale=True``."""
+    return {"title": {"text": title, "side": "right", "font": {"size": FONT_SIZE}}, "thickness": 12, "outlinewidth": 0,
+            "tickfont": {"size": FONT_SIZE}, "nticks": 5, "xpad": 4} | more  # fmt: skip
+
+
+def axis(names: Sequence[str] | None, count: int, look: Look, *, down: bool = False, **more: Any) -> dict[str, Any]:
+    """An axis of ``count`` cells. ``down`` puts row 0 on top. Names are numbered ticks, so equal tokens stay apart."""
+    base: dict[str, Any] = {
+        "range": [count - 0.5, -0.5] if down else [-0.5, count - 0.5],
+        "showgrid": False, "zeroline": False, "fixedrange": True, "ticks": "", "automargin": True,
+        "tickfont": {"size": FONT_SIZE, "color": look.ink},
+    }  # fmt: skip
+    if names is None:
+        base["showticklabels"] = False
+    else:
+        step = -(-count // MAX_TICKS)
+        at = range(0, count, step)
+        base |= {"tickmode": "array", "tickvals": list(at), "ticktext": [names[i] for i in at]}
+    return base | more
+
+
+def hatch(mask: Array, look: Look, **more: Any) -> list[dict[str, Any]]:
+    """Grey ground and diagonal strokes over the cells where ``mask`` [row, column] is True: masked is never zero.
+
+    Strokes of cells that meet corner to corner are joined, so a triangle costs a few lines and not one a cell.
+    """
+    if not mask.any():
+        return []
+    ground = np.where(mask, 1.0, np.nan).astype(np.float32)
+    grey = [[0, look.masked], [1, look.masked]]
+    xs: list[float] = []
+    ys: list[float] = []
+    rows, columns = mask.shape
+    for diagonal in range(rows + columns - 1):
+        start: tuple[float, float] | None = None
+        for row in range(min(diagonal, rows - 1), max(-1, diagonal - columns), -1):
+            column = diagonal - row
+            if mask[row, column]:
+                start = start or (column - 0.5, row + 0.5)
+                end = (column + 0.5, row - 0.5)
+            elif start:
+                xs, ys, start = [*xs, start[0], end[0], math.nan], [*ys, start[1], end[1], math.nan], None
+        if start:
+            xs, ys = [*xs, start[0], end[0], math.nan], [*ys, start[1], end[1], math.nan]
+    return [
+        {"type": "heatmap", "z": ground, "colorscale": grey, "showscale": False, "hoverinfo": "skip"} | more,
+        {"type": "scatter", "x": np.float32(xs), "y": np.float32(ys), "mode": "lines", "hoverinfo": "skip",
+         "line": {"color": look.quiet, "width": 0.8}} | more,
+    ]  # fmt: skip
+
+
+def clickable(rows: int, columns: int, **more: Any) -> dict[str, Any]:
+    """Invisible marks over every cell, row-major: Plotly reports no click on a heatmap itself.
+
+    They lie over the heatmap, so they carry the hover text too (pass ``hovertemplate`` and ``customdata``).
+    """
+    y, x = np.divmod(np.arange(rows * columns), columns)
+    unseen = {"marker": {"opacity": 0}}
+    dtype = np.uint8 if max(rows, columns) < 256 else np.uint16
+    return {"type": "scatter", "mode": "markers", "x": x.astype(dtype), "y": y.astype(dtype), "hoverinfo": "none",
+            "marker": {"opacity": 0, "size": 14, "symbol": "square"}, "selected": unseen, "unselected": unseen} | more  # fmt: skip
+
+
+def outline(x: float, y: float, wide: float, tall: float, colour: str, **more: Any) -> dict[str, Any]:
+    """A frame of ``wide`` × ``tall`` cells whose first cell is (x, y)."""
+    return {"type": "rect", "x0": x - 0.5, "x1": x + wide - 0.5, "y0": y - 0.5, "y1": y + tall - 0.5,
+            "line": {"color": colour, "width": 2.5}} | more  # fmt: skip
+
+
+def heatmap(
+    z: Array,
+    rows: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    look: Look,
+    kind: Kind = "probability",
+    *,
+    limit: float | None = None,
+    role: str | None = None,
+    masked: Array | None = None,
+    pick: tuple[int, int] | None = None,
+    row_title: str = "",
+    column_title: str = "",
+    value_name: str = "value",
+    bar: bool = True,
+    click: bool = False,
+    numbers: bool | None = None,
+    square: bool = False,
+    height: int = 460,
+) -> go.Figure:
+    """One matrix as a finished figure.
+
+    Args:
+        z: [row, column]; rows, columns: inert labels, or None to draw no names.
+        masked: bool [row, column], drawn hatched grey; pick: (row, column) to outline.
+        numbers: write the values into the cells; by default where 8 columns or fewer leave the room.
+    """
+    n_row, n_column = z.shape
+    small = n_column <= 8 and n_row <= 16
+    cell = trace(z, look, kind, limit=limit, role=role)
+    where = f"{row_title or 'row'} %{{y}}<br>{column_title or 'column'} %{{x}}<br>{value_name} "
+    if click:
+        cell["hoverinfo"] = "skip"
+    else:
+        cell["hovertemplate"] = where + "%{z:.4g}<extra></extra>"
+    if small if numbers is None else numbers:
+        cell |= {"texttemplate": "%{z:.2f}", "textfont": {"size": FONT_SIZE}}
+    if bar:
+        cell |= {"showscale": True, "colorbar": colour_bar(value_name, look)}
+    traces = [cell]
+    if masked is not None:
+        cell["z"] = np.where(masked, np.nan, cell["z"]).astype(np.float32)
+        traces += hatch(masked, look)
+    if click:
+        hover = where + "%{customdata:.4g}<extra></extra>"
+        traces.append(clickable(n_row, n_column, hovertemplate=hover, customdata=z.astype(np.float32).ravel()))
+    x = axis(columns, n_column, look, title={"text": column_title}, tickangle=0 if _short(columns) else -60)
+    y = axis(rows, n_row, look, down=True, title={"text": row_title})
+    if square:
+        y |= {"scaleanchor": "x", "constrain": "domain"}
+        x |= {"constrain": "domain"}
+    shapes = [outline(pick[1], pick[0], 1, 1, look.ink)] if pick else []
+    layout = look.layout(xaxis=x, yaxis=y, height=height, shapes=shapes, dragmode=False, clickmode="event+select")
+    return go.Figure(traces, layout, skip_invalid=True)
+
+
+def _short(names: Sequence[str] | None) -> bool:
+    return names is None or (len(names) <= 16 and sum(map(len, names)) <= 60)
+
+
+def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit: float = 1.0, pick: int | None = None,
+          height: int = 460, off: Sequence[int] = ()) -> go.Figure:  # fmt: skip
+    """Many equal maps [map, row, column] in one heatmap, as levels of 0 to 255 in one byte a cell.
+
+    One tiled picture paints at once where a grid of subplots would take seconds. ``titles`` name the maps on hover and
+    in the corner; ``pick`` is outlined, maps in ``off`` are greyed. A click on a tile reports its index.
+    """
+    n_map, n_row, n_column = maps.shape
+    n_down = -(-n_map // columns)
+    tall, wide = n_row + 1, n_column + 1  # one empty row and column keep the tiles apart
+    sheet = np.zeros((n_down * tall - 1, columns * wide - 1), dtype=np.uint8)
+    gap = np.ones_like(sheet, dtype=bool)
+    for index in range(n_map):
+        down, across = divmod(index, columns)
+        area = (slice(down * tall, down * tall + n_row), slice(across * wide, across * wide + n_column))
+        sheet[area] = np.clip(maps[index] / limit * 254, 0, 254).astype(np.uint8)
+        gap[area] = False
+    sheet[gap] = 255
+    ends = look.sequential
+    scale = [[stop * 254 / 255, colour] for stop, colour in ends] + [[254.5 / 255, ends[-1][1]], [254.5 / 255, look.faint], [1, look.faint]]
+    tile = {"type": "heatmap", "z": sheet, "zmin": 0, "zmax": 255, "colorscale": scale, "showscale": False, "hoverinfo": "skip"}
+    index = np.arange(n_map)
+    x, y = (index % columns) * wide + (n_column - 1) / 2, (index // columns) * tall + (n_row - 1) / 2
+    unseen = {"marker": {"opacity": 0}}
+    marks = {"type": "scatter", "mode": "markers", "x": x, "y": y, "text": list(titles),
+             "hovertemplate": "%{text}<extra></extra>", "selected": unseen, "unselected": unseen,
+             "marker": {"opacity": 0, "size": 44, "symbol": "square"}}  # fmt: skip
+    shapes = []
+    for number in {*off, *(() if pick is None else (pick,))}:
+        down, across = divmod(number, columns)
+        box = outline(across * wide, down * tall, n_column, n_row, look.ink)
+        if number in off:
+            box |= {"fillcolor": look.masked, "opacity": 0.85}
+        shapes.append(box)
+    layout = look.layout(
+        xaxis=axis(None, columns * wide - 1, look), yaxis=axis(None, n_down * tall - 1, look, down=True),
+        height=height, shapes=shapes, dragmode=False, clickmode="event+select", hovermode="closest",
+    )  # fmt: skip
+    return go.Figure([tile, marks], layout, skip_invalid=True)

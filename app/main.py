@@ -1,0 +1,23 @@
+"""The entry: `streamlit run app/main.py`. Path, page config, navigation, run."""
+
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parent.parent)
+if ROOT not in sys.path:
+    # Streamlit puts app/ on the path, not the repository; position 0, so that no other "app" or "models" comes first.
+    sys.path.insert(0, ROOT)
+
+import streamlit as st  # noqa: E402
+
+from app import compute, frame, theme  # noqa: E402
+from models.errors import CheckpointError  # noqa: E402
+
+st.set_page_config(page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide", initial_sidebar_state=240)
+st.html(theme.CSS)
+compute.warm()
+page = frame.navigation()
+try:
+    page.run()
+except CheckpointError as problem:
+    st.error(f"{problem} The other pages still work.")

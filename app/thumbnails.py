@@ -1,0 +1,63 @@
+"""The small live picture of each stop on the map, from the reader's own sentence. A stop without one shows words alone.
+
+Each entry: slug -> function(sentence) -> (array [row, column], "probability" or "signed").
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from app import compute
+from app.figures import thumbnail
+from app.theme import Look
+
+Picture = tuple[np.ndarray, str]
+MAX_TOKENS = 16
+
+
+def _attention(sentence: str) -> Picture:
+    layer = compute.trace("minilm", compute.read("minilm", sentence, MAX_TOKENS)).layers[-1]
+    return layer.attention.weights[-1].cpu().numpy(), "probability"
+
+
+def _heads(sentence: str) -> Picture:
+    layer = compute.trace("minilm", compute.read("minilm", sentence, MAX_TOKENS)).layers[2]
+    return thumbnail.tile(layer.attention.weights.cpu().numpy(), 6), "probability"
+
+
+def _causal(sentence: str) -> Picture:
+    weights = compute.trace("small-gpt", compute.read("small-gpt", sentence, MAX_TOKENS)).layers[0].attention.weights[0]
+    future = torch.ones_like(weights, dtype=torch.bool).triu(1)
+    return weights.masked_fill(future, torch.nan).cpu().numpy(), "probability"
+
+
+def _explorer(sentence: str) -> Picture:
+    layers = compute.trace("minilm", compute.read("minilm", sentence, MAX_TOKENS)).layers
+    return thumbnail.tile(torch.cat([layer.attention.weights for layer in layers]).cpu().numpy(), 12), "probability"
+
+
+def _lens(sentence: str) -> Picture:
+    encoding = compute.read("small-gpt", sentence, MAX_TOKENS)
+    trace, model = compute.trace("small-gpt", encoding), compute.model("small-gpt")
+    best = [model.read_out(state).softmax(-1).amax(-1) for state in trace.hidden]
+    return torch.stack(best).detach().cpu().numpy(), "probability"
+
+
+PICTURES: dict[str, Callable[[str], Picture]] = {
+    "attention": _attention,
+    "multi-head": _heads,
+    "causal-mask": _causal,
+    "head-explorer": _explorer,
+    "next-token": _lens,
+}
+
+
+def png(slug: str, sentence: str, look: Look) -> bytes | None:
+    """The stop's picture for this sentence and theme, or None where the stop has none."""
+    return compute.run(_png, slug, sentence, look) if slug in PICTURES else None
+
+
+def _png(slug: str, sentence: str, look: Look) -> bytes:
+    z, kind = PICTURES[slug](sentence)
+    return thumbnail.picture(z, look, kind)
