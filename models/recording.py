@@ -22,14 +22,22 @@ NAME = "attention_lab"
 
 @dataclass(frozen=True)
 class AttentionCall:
-    """One attention call as the architecture made it; Q and K after any rotation, K and V before any repetition."""
+    """One attention call as the architecture made it; Q and K after any rotation, K and V before any repetition.
 
-    q: Tensor  # [head, query, d_k]
-    k: Tensor  # [key-value head, key, d_k]
-    v: Tensor  # [key-value head, key, d_v]
-    scale: float
-    bias: Tensor | None  # additive, broadcasts to [head, query, key]: the mask, and T5's relative positions
+    An architecture that does not let a function of ours compute its attention reports the weights alone.
+    """
+
     weights: Tensor  # [head, query, key]
+    q: Tensor | None = None  # [head, query, d_k]
+    k: Tensor | None = None  # [key-value head, key, d_k]
+    v: Tensor | None = None  # [key-value head, key, d_v]
+    scale: float = 1.0
+    bias: Tensor | None = None  # additive, broadcasts to [head, query, key]: the mask, and T5's relative positions
+
+    @property
+    def shared(self) -> int:
+        """How many query heads share one key-value head; 1 without grouping."""
+        return 1 if self.q is None or self.k is None else self.q.shape[0] // self.k.shape[0]
 
 
 @dataclass
@@ -87,7 +95,7 @@ def _recording_attention(
     scale = query.shape[-1] ** -0.5 if given is None else float(given)
     bias = _bias(options.get("position_bias"), attention_mask)
     off = wish.off.get(len(wish.calls), [])
-    wish.calls.append(AttentionCall(query[0], key[0], value[0], scale, bias, weights[0]))
+    wish.calls.append(AttentionCall(weights[0], query[0], key[0], value[0], scale, bias))
     wish.modules.append(module)
     if off:
         output = output.clone()
@@ -109,11 +117,20 @@ def open_model(model: nn.Module) -> None:
 
     AttentionInterface.register(NAME, _recording_attention)
     AttentionMaskInterface.register(NAME, eager_mask)
-    model.set_attn_implementation(NAME)  # type: ignore[operator]
+    if model._can_set_attn_implementation():  # type: ignore[operator]
+        model.set_attn_implementation(NAME)  # type: ignore[operator]
 
 
-def watch_blocks(model: nn.Module, modules: list[nn.Module]) -> None:
-    """Record the residual stream around the layers that hold the given attention modules; also done once."""
+def watch_blocks(model: nn.Module, modules: list[nn.Module], n_layer: int) -> None:
+    """Record the residual stream around the layers, also done once.
+
+    They are what holds the given attention modules or, where those are not known, the last list of ``n_layer`` modules.
+    """
+    if not modules:
+        stacks = [stack for stack in model.modules() if isinstance(stack, nn.ModuleList) and len(stack) == n_layer]
+        for block in stacks[-1] if stacks else []:
+            block.register_forward_hook(_record_block, with_kwargs=True)
+        return
     names = {id(module): name for name, module in model.named_modules()}
     blocks: dict[str, None] = {}  # in order, each once
     for module in modules:
@@ -132,9 +149,10 @@ def as_trace(call: AttentionCall, *, stages: bool = True) -> AttentionTrace:
         stages: whether the scores are shown; False where the architecture does more to them than scale and add.
     """
     weights = call.weights.float()
-    q, k, v = call.q.float(), call.k.float(), call.v.float()
-    shared = q.shape[0] // k.shape[0]
-    k, v = k.repeat_interleave(shared, dim=0), v.repeat_interleave(shared, dim=0)
+    if call.q is None or call.k is None or call.v is None:
+        return AttentionTrace(weights)
+    q = call.q.float()
+    k, v = (part.float().repeat_interleave(call.shared, dim=0) for part in (call.k, call.v))
     if not stages:
         return AttentionTrace(weights, q, k, v, output=weights @ v)
     scores = q @ k.transpose(-2, -1)

@@ -294,6 +294,58 @@ def test_visitors_at_the_same_time_do_not_meet(loaded):
     torch.testing.assert_close(plain, alone[0])
 
 
+def test_an_architecture_that_reports_its_weights_alone(tmp_path):
+    """GPT-Neo computes attention in a function of its own: weights and states, no stages, no switching."""
+    import transformers as hf
+
+    torch.manual_seed(3)
+    config = hf.GPTNeoConfig(
+        vocab_size=300, hidden_size=32, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]]
+    )
+    hf.GPTNeoForCausalLM(config).save_pretrained(tmp_path)
+    hf.PreTrainedTokenizerFast(tokenizer_object=byte_level()).save_pretrained(tmp_path)
+    model = load_pretrained(tmp_path)
+    encoding = model.encode(TEXT)
+    trace = model.trace(encoding)
+    plain = hf.GPTNeoForCausalLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
+    with torch.inference_mode():
+        theirs = plain(torch.tensor([encoding.ids]), output_attentions=True)
+    for layer, weights in zip(trace.layers, theirs.attentions, strict=True):
+        assert torch.equal(layer.attention.weights, weights[0])
+        assert layer.attention.q is None
+    assert torch.equal(trace.logits, theirs.logits[0])
+    torch.testing.assert_close(model.read_out(trace.hidden[-1]), trace.logits, rtol=1e-4, atol=1e-4)
+    assert "weights alone" in model.provenance
+    with pytest.raises(ValueError, match="does not let single heads be switched off"):
+        model.trace(encoding, [(0, 0)])
+
+
+def test_scores_that_are_bent_before_the_softmax_are_not_shown(tmp_path):
+    """Gemma 2 squeezes its scores through tanh, which the stages do not have."""
+    import transformers as hf
+
+    torch.manual_seed(3)
+    config = hf.Gemma2Config(
+        vocab_size=300,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        intermediate_size=40,
+        attn_logit_softcapping=0.5,
+        initializer_range=0.3,
+    )
+    hf.Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    hf.PreTrainedTokenizerFast(tokenizer_object=byte_level(), eos_token="<|end|>").save_pretrained(tmp_path)
+    model = load_pretrained(tmp_path)
+    stages = model.trace(model.encode(TEXT)).layers[0].attention
+    assert stages.masked is None
+    assert stages.q is not None
+    torch.testing.assert_close(stages.output, stages.weights @ stages.v)
+    assert "more than scaling and a mask" in model.provenance
+
+
 def test_the_shipped_minilm_in_transformers_form(tmp_path):
     """MiniLM saved as a BertModel and read back equals our own encoder of the same weights."""
     from transformers import BertTokenizer
