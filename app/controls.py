@@ -86,7 +86,9 @@ class Controls:
         picked = st.segmented_control(label, options, default=default, required=True, key=key, **BOUND, **more)
         return self._keep(name, picked or default)
 
-    def several(self, name: str, label: str, options: Sequence[T], show: Callable[[T], str] = str, **more: Any) -> list[T]:
+    def several(
+        self, name: str, label: str, options: Sequence[T], show: Callable[[T], str] = str, **more: Any
+    ) -> list[T]:
         """Any number of a list; none by default."""
         key = self._prepare(name, [], lambda v: isinstance(v, (list, tuple)) and all(x in options for x in v))
         picked = st.multiselect(label, options, format_func=show, key=key, **BOUND, **more)
@@ -107,6 +109,12 @@ class Controls:
         key = self._prepare(name, default, lambda v: isinstance(v, str))
         st.text_input(label, default, key=key, live="300ms", **BOUND, **more)
         return self._keep(name, _bounded(st.session_state.get(key), default, max_chars))
+
+    def area(self, name: str, label: str, default: str, max_chars: int, **more: Any) -> str:
+        """A long text of the visitor's own. It stays in the session: an address could not hold it."""
+        key = self._prepare(name, default, lambda v: isinstance(v, str))
+        st.text_area(label, default, key=key, persist_state="session", **more)
+        return _bounded(st.session_state.get(key), default, max_chars)
 
     def sentence(self, label: str = "Your sentence") -> str:
         """The reader's sentence, shared by every page."""
@@ -137,6 +145,8 @@ def _bounded(value: str | None, default: str, max_chars: int) -> str:
         st.caption("The box is empty, so the pictures show the example sentence. Type anything.")
         return default
     if len(text) > max_chars:
-        st.caption(f"Your text has {len(text):,} characters; the first {max_chars} are shown. Shorten it to choose which.")
+        st.caption(
+            f"Your text has {len(text):,} characters; the first {max_chars} are shown. Shorten it to choose which."
+        )
         return text[:max_chars]
     return text

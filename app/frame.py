@@ -29,7 +29,7 @@ class Stage:
 
     key: str
     title: str
-    figure: Any  # plotly.graph_objects.Figure or altair.Chart
+    figure: Any  # plotly.graph_objects.Figure, altair.Chart, or the HTML of app/figures/tokens.py
     alt: str
     shape: str = ""
     made_by: str = ""
@@ -134,7 +134,9 @@ class Lab:
         with self._notice, st.container(key="lab_notice"):
             st.markdown(" ".join(filter(None, (self._watch and f"**{self._watch}**", *sentences))))
 
-    def section(self, title: str, text: str = "", key: str = "", wide: bool = False) -> tuple[DeltaGenerator, DeltaGenerator]:
+    def section(
+        self, title: str, text: str = "", key: str = "", wide: bool = False
+    ) -> tuple[DeltaGenerator, DeltaGenerator]:
         """A further part of the page: (controls column, figure column). ``wide`` gives the figures the whole width."""
         with self._sections, st.container(key=f"lab_section_{key or zlib.crc32(title.encode())}"):
             st.subheader(title, anchor=False, divider="gray")
@@ -199,7 +201,9 @@ def draw(stage: Stage) -> Any:
     """A figure with its title and shape above and its maker below, wherever it stands."""
     shape = f" &ensp; :gray[`{stage.shape}`]" if stage.shape else ""
     st.markdown(f"**{stage.title}**{shape}")
-    if type(stage.figure).__module__.startswith("altair"):
+    if isinstance(stage.figure, str):  # a strip of tokens: HTML that app/figures/tokens.py has escaped
+        state: Any = st.html(stage.figure)
+    elif type(stage.figure).__module__.startswith("altair"):
         state = st.altair_chart(stage.figure, theme=None, key=stage.key, alt=stage.alt)
     else:
         state = st.plotly_chart(

@@ -13,7 +13,9 @@ import streamlit as st  # noqa: E402
 from app import compute, frame, theme  # noqa: E402
 from models.errors import CheckpointError  # noqa: E402
 
-st.set_page_config(page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide", initial_sidebar_state=240)
+st.set_page_config(
+    page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide", initial_sidebar_state=240
+)
 st.html(theme.CSS)
 compute.warm()
 page = frame.navigation()

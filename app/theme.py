@@ -108,7 +108,9 @@ class Look:
     @property
     def sequential(self) -> list[list[Any]]:
         """Probabilities: page background to purple, always 0 to 1 or to a maximum that the figure names."""
-        deep = mix(ROLES["weight"], INK["light"], 0.25) if self.mode == "light" else mix(ROLES["weight"], "#FFFFFF", 0.5)
+        deep = (
+            mix(ROLES["weight"], INK["light"], 0.25) if self.mode == "light" else mix(ROLES["weight"], "#FFFFFF", 0.5)
+        )
         return [[0.0, self.background], [0.5, mix(self.background, ROLES["weight"], 0.62)], [1.0, deep]]
 
     @property
@@ -117,7 +119,13 @@ class Look:
         far = 0.0 if self.mode == "light" else 0.35
         cold, warm = mix(COLD, "#FFFFFF", far), mix(WARM, "#FFFFFF", far)
         middle = self.background
-        return [[0.0, cold], [0.25, mix(middle, cold, 0.55)], [0.5, middle], [0.75, mix(middle, warm, 0.55)], [1.0, warm]]
+        return [
+            [0.0, cold],
+            [0.25, mix(middle, cold, 0.55)],
+            [0.5, middle],
+            [0.75, mix(middle, warm, 0.55)],
+            [1.0, warm],
+        ]
 
     def ramp(self, role: str) -> list[list[Any]]:
         """Zero to one in a role's own colour, for quantities that belong to that role alone (a gate, a norm)."""

@@ -48,7 +48,11 @@ def pick_head(c: Controls) -> tuple[AttentionTrace, torch.Tensor | None, str]:
         return compute.run(fresh_head, encoding.ids, d_k, seed), None, made_by
     head = compute.trace(reader, encoding).layers[layer].attention.head(number)
     allowed = torch.ones_like(head.weights, dtype=torch.bool).tril() if model.kind == "causal" else None
-    return head, allowed, f"Layer {layer}, head {number} of {model.title}. {model.provenance} Tensors {compute.device_note()}."
+    return (
+        head,
+        allowed,
+        f"Layer {layer}, head {number} of {model.title}. {model.provenance} Tensors {compute.device_note()}.",
+    )
 
 
 def pick_cell(c: Controls) -> tuple[int, int]:
@@ -67,7 +71,10 @@ def clicked() -> None:
     """A cell was clicked: its row and column go to the two pickers."""
     points = st.session_state["attention_pipeline"].selection.points
     if points:
-        st.session_state["attention_query"], st.session_state["attention_key"] = int(points[0]["y"]), int(points[0]["x"])
+        st.session_state["attention_query"], st.session_state["attention_key"] = (
+            int(points[0]["y"]),
+            int(points[0]["x"]),
+        )
 
 
 def word(at: int) -> str:
@@ -136,7 +143,11 @@ _, opened = lab.section("One cell, opened", wide=True)
 products = (now.q[i] * now.k[j]).cpu()
 largest = products.abs().argsort(descending=True)[:32].sort().values
 with opened:
-    divided = rf"\xrightarrow{{\div \sqrt{{{d_k}}}}} {now.scaled[i, j]:.3f}" if scaling else r"\xrightarrow{\text{not divided}}"
+    divided = (
+        rf"\xrightarrow{{\div \sqrt{{{d_k}}}}} {now.scaled[i, j]:.3f}"
+        if scaling
+        else r"\xrightarrow{\text{not divided}}"
+    )
     share = (
         rf"\xrightarrow{{\text{{its share of the row}}}} \frac{{e^{{{float(now.masked[i, j]) / temperature:.3f}}}}}"
         rf"{{\sum_{{\text{{{n} keys}}}} e^{{\dots}}}} = {a} = {row[j]:.4f}"
@@ -180,7 +191,9 @@ with main:
             with place:
                 lab.draw(Stage(f"attention_{measure}", title, chart,
                                alt=f"{title} over widths 1 to 512: {both['divided by √dₖ'][-1]:.3g} divided and {both['not divided'][-1]:.3g} not divided at 512."))  # fmt: skip
-    st.caption(f"Unit-normal q and k, 200 queries of 16 keys a width, seed {law_seed}. The rule stands at this page's dₖ = {d_k}.")
+    st.caption(
+        f"Unit-normal q and k, 200 queries of 16 keys a width, seed {law_seed}. The rule stands at this page's dₖ = {d_k}."
+    )
 
 _, table = lab.section("Ask, label, answer", wide=True)
 with table:

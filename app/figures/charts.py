@@ -20,10 +20,14 @@ def lines(
 
     The dash differs with the series as well, so that colour is never alone.
     """
-    table = pd.DataFrame([(a, name, b) for name, ys in series.items() for a, b in zip(x, ys, strict=True)], columns=["x", "series", "y"])
+    table = pd.DataFrame(
+        [(a, name, b) for name, ys in series.items() for a, b in zip(x, ys, strict=True)], columns=["x", "series", "y"]
+    )
     names = list(series)
     shades = [look.role((colours or {}).get(name, role)) for name, role in zip(names, _cycle(len(names)), strict=True)]
-    y_options: dict[str, Any] = {"type": y_scale} | ({"domain": y_domain} if y_domain else {"zero": False} if y_scale == "linear" else {})
+    y_options: dict[str, Any] = {"type": y_scale} | (
+        {"domain": y_domain} if y_domain else {"zero": False} if y_scale == "linear" else {}
+    )
     base = alt.Chart(table).encode(
         x=alt.X("x:Q", title=x_title, scale=alt.Scale(type=x_scale, nice=False), axis=_few(x_scale)),
         y=alt.Y("y:Q", title=y_title, scale=alt.Scale(**y_options), axis=alt.Axis(tickCount=4)),

@@ -29,7 +29,13 @@ def nice_limit(z: Array, share: float = 1.0) -> float:
 
 
 def trace(
-    z: Array, look: Look, kind: Kind = "probability", *, limit: float | None = None, role: str | None = None, **more: Any
+    z: Array,
+    look: Look,
+    kind: Kind = "probability",
+    *,
+    limit: float | None = None,
+    role: str | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """A Plotly heatmap trace of z [row, column] as a plain dict.
 
@@ -196,8 +202,20 @@ def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit
         gap[area] = False
     sheet[gap] = 255
     ends = look.sequential
-    scale = [[stop * 254 / 255, colour] for stop, colour in ends] + [[254.5 / 255, ends[-1][1]], [254.5 / 255, look.faint], [1, look.faint]]
-    tile = {"type": "heatmap", "z": sheet, "zmin": 0, "zmax": 255, "colorscale": scale, "showscale": False, "hoverinfo": "skip"}
+    scale = [[stop * 254 / 255, colour] for stop, colour in ends] + [
+        [254.5 / 255, ends[-1][1]],
+        [254.5 / 255, look.faint],
+        [1, look.faint],
+    ]
+    tile = {
+        "type": "heatmap",
+        "z": sheet,
+        "zmin": 0,
+        "zmax": 255,
+        "colorscale": scale,
+        "showscale": False,
+        "hoverinfo": "skip",
+    }
     index = np.arange(n_map)
     x, y = (index % columns) * wide + (n_column - 1) / 2, (index // columns) * tall + (n_row - 1) / 2
     unseen = {"marker": {"opacity": 0}}

@@ -85,7 +85,11 @@ TOP, GRID_Y = [0.72, 0.97], [0.0, 0.59]
 
 
 def _grid(stage: GridStage, look: Look) -> dict[str, Any]:
-    return heatmap.trace(stage.z, look, stage.kind, limit=stage.limit) | {"xaxis": "x", "yaxis": "y", "hoverinfo": "skip"}
+    return heatmap.trace(stage.z, look, stage.kind, limit=stage.limit) | {
+        "xaxis": "x",
+        "yaxis": "y",
+        "hoverinfo": "skip",
+    }
 
 
 def _cells(stages: Sequence[GridStage]) -> dict[str, Any]:
@@ -100,7 +104,12 @@ def _cells(stages: Sequence[GridStage]) -> dict[str, Any]:
 def _block(z: Array, hover: str, limit: float, look: Look, xaxis: str, yaxis: str) -> dict[str, Any]:
     block = heatmap.trace(z, look, "signed", limit=limit) | {"xaxis": xaxis, "yaxis": yaxis}
     if z.shape[0] * z.shape[1] > 2048:  # a wide head: one byte a cell, and no numbers under a two-pixel column
-        block |= {"z": np.clip(z / limit * 127, -127, 127).astype(np.int8), "zmin": -127, "zmax": 127, "hoverinfo": "skip"}
+        block |= {
+            "z": np.clip(z / limit * 127, -127, 127).astype(np.int8),
+            "zmin": -127,
+            "zmax": 127,
+            "hoverinfo": "skip",
+        }
         return block
     return block | {"hovertemplate": hover + "<extra></extra>"}
 

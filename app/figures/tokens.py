@@ -81,10 +81,11 @@ def _style(look: Look) -> str:
     plain, other = look.panel, mix(look.panel, ROLES["hidden"], 0.22)
     return (
         "<style>"
-        ".al-tokens{line-height:1.75;font-family:'Source Code Pro','Noto Sans Mono',ui-monospace,monospace;padding:2px 0}"
+        ".al-tokens{line-height:1.7;font-family:'Source Code Pro','Noto Sans Mono',ui-monospace,monospace;padding:2px 0}"
         ".al-tokens .w{display:inline-block;margin-right:5px;max-width:100%}"
         ".al-tokens table{border-collapse:collapse}.al-tokens td{padding:1px 14px 1px 0;vertical-align:top}"
-        f".al-tokens .t{{display:inline-block;white-space:pre-wrap;overflow-wrap:anywhere;padding:0 .22em;margin:1px 1px 1px 0;"
+        "@media (max-width:640px){.al-tokens td{display:block}}"
+        f".al-tokens .t{{display:inline-block;white-space:pre-wrap;overflow-wrap:anywhere;padding:0 .17em;margin:1px 1px 1px 0;"
         f"border-radius:3px;color:{look.ink};background:{plain};border:1.5px solid {plain}}}"
         f".al-tokens .t:nth-child(even){{background:{other};border-color:{other}}}"
         f".al-tokens .t.strong{{background:{strong};border-color:{strong};color:{look.background};font-weight:700}}"

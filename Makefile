@@ -1,0 +1,42 @@
+# Each target is one ordinary command; `make run` and `make test` set up what they need.
+PORT ?= 8501
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := .venv/bin
+
+.PHONY: run test lint models train chromium
+
+run: .venv/.app
+	@echo "Attention Lab: http://localhost:$(PORT)"
+	$(BIN)/streamlit run app/main.py --server.port $(PORT)
+
+test: .venv/.test chromium
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: .venv/.test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# SmolLM2-135M and the full MiniLM into the cache folder (ATTENTION_LAB_HOME); optional, the app runs without.
+models: .venv/.app
+	$(BIN)/python -m models.fetch
+
+# Every shipped checkpoint again, from its text and seed: hours on two cores. One by one: see assets/weights/*/README.md.
+train: .venv/.app
+	$(BIN)/python -m models.training.pack_minilm
+	$(BIN)/python -m models.training.small_gpt
+	$(BIN)/python -m models.training.char_models
+
+.venv/.app: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	touch $@
+
+.venv/.test: .venv/.app pyproject.toml
+	$(BIN)/pip install --quiet --editable ".[test]"
+	touch $@
+
+# The browser tests take the system's Chromium, else Debian's package, else Playwright's own download.
+chromium: .venv/.test
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	|| $(BIN)/playwright install chromium
