@@ -24,7 +24,7 @@ class RecallConfig:
     n_symbol: int = 4
     n_distractor: int = 4
     n_hidden: int = 32
-    n_update: int = 300  # for every net
+    n_update: int = 200  # for every net
     batch: int = 32
     learning_rate: float = 3e-3
     forget_bias: float = 3.0  # a forget gate that starts at σ(3) = 0.95; Jozefowicz, Zaremba and Sutskever 2015

@@ -1,12 +1,12 @@
 """How the shipped character RNN and character LSTM were made: same text, same order, same number of characters.
 
-    python -m models.training.char_models            trains both, measures them, writes assets/weights/char-*
-    python -m models.training.char_models card       measures the weights that are there and writes the cards again
+    python -m models.training.char_models      trains both, measures them, writes assets/weights/char-*
 
 Truncated backpropagation through time (Williams and Peng 1990): the text runs as 64 parallel streams, the gradient
 reaches 100 characters back, the state is carried on, so that a unit may learn to count over a whole line.
 """
 
+import argparse
 import math
 import random
 import re
@@ -53,7 +53,7 @@ class CharNet(nn.Module):
         self.readout = nn.Linear(n_hidden, len(SYMBOLS))
         if kind == "lstm":  # a forget gate that starts open: Jozefowicz et al. 2015
             with torch.no_grad():
-                self.layer.bias_ih_l0[n_hidden : 2 * n_hidden] += 1.0
+                dict(self.layer.named_parameters())["bias_ih_l0"][n_hidden : 2 * n_hidden] += 1.0
 
     def forward(self, ids: Tensor, state=None):
         hidden, state = self.layer(F.one_hot(ids, len(SYMBOLS)).float(), state)
@@ -127,3 +127,20 @@ def bits_per_character(net: CharNet, ids: Tensor, n_chunk: int = 2000) -> float:
         logits, state = net(part[None, :-1], state)
         total += float(F.cross_entropy(logits[0].float(), part[1:], reduction="sum"))
     return total / math.log(2) / (len(ids) - 1)
+
+
+def main() -> None:
+    from models.training.char_card import export  # it imports this module
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="the folder that gets char-rnn and char-lstm")
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    ids, heldout = text_ids("train", seed=0), text_ids("heldout", seed=1)
+    for kind, plan in PLANS.items():
+        net, log = train(kind, plan, ids, heldout)
+        print(f"{kind}: written to {export(kind, net, plan, log, heldout, out)}")
+
+
+if __name__ == "__main__":
+    main()
