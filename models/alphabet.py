@@ -7,7 +7,7 @@ UNKNOWN = "\ufffd"  # the replacement character stands for everything outside th
 SYMBOLS = "\n" + "".join(map(chr, range(32, 127))) + UNKNOWN
 
 _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
-_SIMPLE = str.maketrans("‘’´`“”„–—\t\r\u00a0", "''''\"\"\"--   ")
+_SIMPLE = str.maketrans("‘’´“”„–—\t\r\u00a0", "'''\"\"\"--   ")
 
 
 def encode_characters(text: str) -> tuple[int, ...]:
