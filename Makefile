@@ -11,7 +11,7 @@ run: .venv/.app
 	$(BIN)/streamlit run app/main.py --server.port $(PORT)
 
 test: .venv/.test chromium
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lint: .venv/.test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

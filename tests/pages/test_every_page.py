@@ -98,9 +98,7 @@ def _ends(app, kind, key):
         return [not widget.value, widget.value]
     if kind in ("slider", "number_input"):
         return [widget.min, widget.max, widget.value]
-    options = widget.options
-    values = [options[0], options[-1]]
-    return values if kind != "selectbox" else values
+    return [widget.options[0], widget.options[-1]]
 
 
 @pytest.mark.parametrize("slug", SLUGS)

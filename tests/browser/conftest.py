@@ -1,0 +1,100 @@
+"""The app as served, and a real Chromium looking at it."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.conftest import ROOT
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--no-first-run", "--disable-quic"]  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The app as `make run` starts it, from a foreign working directory; its address."""
+    port, elsewhere = free_port(), tmp_path_factory.mktemp("elsewhere")
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), "--server.port", str(port),
+               "--server.address", "127.0.0.1"]  # fmt: skip
+    log = (elsewhere / "log").open("w")
+    process = subprocess.Popen(command, cwd=elsewhere, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2)
+                break
+            except OSError:
+                assert process.poll() is None, (elsewhere / "log").read_text()
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as p:
+        path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        chromium = p.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, server):
+    """visit(path, **context options) -> a page that has settled; its faults are in ``page.faults``."""
+    contexts = []
+
+    def go(path: str = "", **options):
+        context = browser.new_context(**({"viewport": {"width": 1400, "height": 900}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.faults, page.sent = [], []  # what went wrong; what the page asked of the server
+        page.on("websocket", lambda socket: socket.on("framesent", page.sent.append))
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("dialog", lambda dialog: (page.faults.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        # On a deep link Streamlit first asks for its own addresses under the page's path: those 404s are not ours.
+        page.on(
+            "console",
+            lambda m: page.faults.append(m.text) if m.type == "error" and "Failed to load" not in m.text else None,
+        )
+        page.on(
+            "requestfailed", lambda r: None if r.url.startswith(server) else page.faults.append(f"asked for {r.url}")
+        )
+        page.goto(f"{server}/{path}")
+        page.wait_for_selector(".stMainBlockContainer h1")
+        settle(page)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def settle(page) -> None:
+    """Until the script has run and the page has stopped changing."""
+    still, last = 0, None
+    for _ in range(200):
+        page.wait_for_timeout(150)
+        running = page.locator("[data-testid=stStatusWidget], [data-testid=stSkeleton]").count()
+        now = page.evaluate("document.querySelectorAll('*').length + location.href")
+        still = still + 1 if now == last and not running else 0
+        last = now
+        if still >= 4:
+            return
+    raise AssertionError("the page did not settle")

@@ -1,0 +1,114 @@
+"""What a person does in a browser, on every page."""
+
+import pytest
+
+from app import syllabus
+from tests.browser.conftest import settle
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+SLUGS = [station.slug for station in syllabus.built()]
+
+# What is drawn, as the browser holds it, and what is said of it.
+NUMBERS = """() => JSON.stringify([...document.querySelectorAll('.js-plotly-plot')].map(p => p.data.map(t => t.z && (t.z.bdata || t.z)))
+    .concat([...document.querySelectorAll('.st-key-lab_notice')].map(n => n.innerText)))"""
+OVERFLOW = """() => { const m = document.querySelector('[data-testid=stMain]');
+    return Math.max(m.scrollWidth - m.clientWidth, document.documentElement.scrollWidth - innerWidth) }"""
+
+
+def main_figure(page):
+    return page.locator(
+        ".st-key-lab_stage .js-plotly-plot, .st-key-lab_stage [data-testid=stVegaLiteChart]"
+    ).first.bounding_box()
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_desktop_shows_the_main_figure_whole(visit, slug):
+    page = visit(slug)
+    box = main_figure(page)
+    assert box["y"] + box["height"] <= 900, "question, formula, controls and main figure fit the first screenful"
+    assert page.evaluate(OVERFLOW) <= 2
+    assert not page.faults
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_phone_shows_the_figure_straight_after_the_question(visit, slug):
+    page = visit(slug, viewport={"width": 390, "height": 844})
+    assert main_figure(page)["y"] < 330
+    assert page.evaluate(OVERFLOW) <= 2
+    assert not page.faults
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_dark_is_finished(visit, slug):
+    page = visit(slug, color_scheme="dark")
+    ground = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    assert ground == "rgb(18, 21, 28)"
+    words = page.evaluate("[...document.querySelectorAll('.js-plotly-plot .xtick text, .js-plotly-plot .ytick text')]"
+                          ".map(t => getComputedStyle(t).fill)")  # fmt: skip
+    assert all(fill == "rgb(230, 233, 240)" for fill in words)
+    assert not page.faults
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_link_gives_a_friend_the_same_numbers(visit, slug):
+    page = visit(slug)
+    for button in page.locator("[class*='_experiment_'] button").all()[1:3]:
+        button.click()
+        settle(page)
+        mine = page.evaluate(NUMBERS)
+        assert len(mine) > 200, "there are numbers to compare"
+        friend = visit(page.url.split("/", 3)[3])
+        assert friend.url == page.url
+        assert friend.evaluate(NUMBERS) == mine
+    assert not page.faults
+
+
+def test_a_sentence_travels_along_the_road(visit):
+    page = visit()
+    box = page.get_by_label("Your sentence")
+    box.fill("The dog chased the ball.")
+    box.press("Enter")
+    settle(page)
+    assert "sentence=The+dog+chased+the+ball." in page.url
+    page.locator(".st-key-lab_chapter_3").get_by_role("link", name="Attention", exact=True).click()
+    settle(page)
+    for slug in SLUGS[SLUGS.index("attention") :]:
+        assert f"/{slug}" in page.url
+        assert page.get_by_label("Your sentence").input_value() == "The dog chased the ball."
+        following = page.get_by_role("link", name="→")
+        if following.count():
+            following.click()
+            settle(page)
+    page.go_back()
+    settle(page)
+    assert page.get_by_label("Your sentence").input_value() == "The dog chased the ball."
+    assert not page.faults
+
+
+def test_a_click_opens_a_cell_and_the_stages_morph_without_the_server(visit):
+    page = visit("attention")
+    plot = page.locator(".st-key-lab_stage .js-plotly-plot").first
+    box = plot.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.6)
+    settle(page)
+    assert "attention_query=" in page.url
+    assert "attention_key=" in page.url
+    before, asked = page.evaluate(NUMBERS), len(page.sent)
+    plot.locator("g.updatemenu-button").first.click()
+    page.wait_for_timeout(600)
+    assert page.evaluate(NUMBERS) != before
+    assert len(page.sent) == asked, "no rerun was asked for"
+    assert not page.faults
+
+
+@pytest.mark.parametrize("slug", ["", *SLUGS])
+def test_typed_markup_stays_text(visit, slug):
+    page = visit(slug)
+    box = page.get_by_label("Your sentence")
+    box.fill("<img src=x onerror=alert(1)> [x](javascript:alert(1)) :red[x] $\\frac{1}{2}$ <b>b</b>")
+    box.press("Enter")
+    settle(page)
+    planted = "document.querySelectorAll(\"img[src='x'], a[href^='javascript'], [data-testid=stMain] .stMarkdownColoredText\").length"
+    assert page.evaluate(planted) == 0
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert not page.faults
