@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,20 @@ SLUGS = [station.slug for station in syllabus.built()]
 TIMEOUT = 120
 
 
+@lru_cache(maxsize=1)
+def _registered() -> Any:
+    """The pages as st.navigation names them. Before its first run AppTest knows a page by its file's name alone, and
+    a run of home first would not be a fresh visitor."""
+    return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT).run()._registered_pages
+
+
 def open_page(slug: str = HOME, **query: str) -> AppTest:
     """A fresh visitor on a page, with the given URL parameters."""
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=TIMEOUT)
     for name, value in query.items():
         app.query_params[name] = value
     if slug != HOME:
+        app._registered_pages = _registered()
         app.switch_page(str(syllabus.STATIONS[slug].file))
     return app.run()
 
