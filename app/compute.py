@@ -6,14 +6,17 @@ is bounded, in entries and in time, so that a class of a hundred cannot fill the
 
 import gc
 import os
+import re
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import streamlit as st
 import torch
 
-from models import checkpoints
+from models import checkpoints, fetch
 from models.errors import CheckpointError
 from models.trace import Encoding, Head, ModelTrace, TracedModel
 
@@ -54,10 +57,65 @@ def warm() -> None:
     gc.freeze()
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
 def model(name: str) -> TracedModel:
-    """A shipped checkpoint by name, one instance for all visitors. Raises CheckpointError with a sentence."""
+    """A model by name, one instance for all visitors: a shipped one, a fetched one, or ``owner/name`` from the hub.
+
+    Raises:
+        CheckpointError: with one sentence.
+    """
+    if name in checkpoints.names():
+        return _shipped(name)
+    if (refusal := _refused.get(name)) and time.monotonic() < refusal[0]:
+        raise CheckpointError(refusal[1])
+    try:
+        return _foreign(name)
+    except CheckpointError as problem:
+        if len(_refused) >= 100:
+            _refused.clear()
+        _refused[name] = (time.monotonic() + 30, str(problem))  # nobody asks the hub anew at every click
+        raise
+
+
+_refused: dict[str, tuple[float, str]] = {}
+_opened: set[str] = set()
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+def _shipped(name: str) -> TracedModel:
     return checkpoints.load(name, str(device()))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
+def _foreign(name: str) -> TracedModel:
+    """A model that runs on transformers, which is imported here and not before."""
+    if name in fetch.SOURCES:
+        source: Any = fetch.model_folder(name)
+    elif not HUB_NAME.fullmatch(name):  # a visitor's text never becomes a path
+        raise CheckpointError("A model of the hub is named like “owner/name”; this text is not.")
+    elif not hub_allowed():
+        raise CheckpointError(HUB_IS_OFF)
+    else:
+        source = name
+    from models.pretrained import load_pretrained
+
+    loaded = load_pretrained(source, device=device())
+    _opened.add(name)
+    return loaded
+
+
+HUB_IS_OFF = "Any model of the hub can be opened where the host sets ATTENTION_LAB_HUB=1; here it is off."
+
+
+def hub_allowed() -> bool:
+    """Whether visitors may have models fetched from the hub: the host says so, for it costs memory and traffic."""
+    return os.environ.get("ATTENTION_LAB_HUB") == "1"
+
+
+def offered(name: str) -> fetch.Availability:
+    """Whether a fetched model can be opened; once it is open, the memory it takes is no reason against it."""
+    known = fetch.available(name)
+    return replace(known, fits=True) if name in _opened else known
 
 
 @st.cache_resource(max_entries=48, ttl=HOUR, show_spinner=False)
@@ -75,9 +133,20 @@ def read(name: str, text: str, max_tokens: int) -> Encoding:
     return Encoding(ids, tokens, cut)
 
 
-@st.cache_resource(max_entries=24, ttl=HOUR, show_spinner=False)
 def trace(name: str, encoding: Encoding, heads_off: frozenset[Head] = frozenset()) -> ModelTrace:
     """A model's whole forward pass over a sentence; one computation for all visitors who ask for the same."""
+    return (_trace if name in checkpoints.names() else _large_trace)(name, encoding, heads_off)
+
+
+@st.cache_resource(max_entries=24, ttl=HOUR, show_spinner=False)
+def _trace(name: str, encoding: Encoding, heads_off: frozenset[Head]) -> ModelTrace:
+    with torch.no_grad():
+        return model(name).trace(encoding, heads_off)
+
+
+@st.cache_resource(max_entries=4, ttl=HOUR, show_spinner=False)
+def _large_trace(name: str, encoding: Encoding, heads_off: frozenset[Head]) -> ModelTrace:
+    """A model with hundreds of heads: one trace can take 30 MB."""
     with torch.no_grad():
         return model(name).trace(encoding, heads_off)
 

@@ -104,10 +104,13 @@ class Controls:
         value = st.number_input(label, 0, 9999, default, key=key, **BOUND, **more)
         return self._keep("seed", default if value is None else int(value))
 
-    def text(self, name: str, label: str, default: str, max_chars: int = MAX_CHARS, **more: Any) -> str:
-        """A visitor's text of this page's own, bounded, never empty; says so when it had to help."""
+    def text(
+        self, name: str, label: str, default: str, max_chars: int = MAX_CHARS, live: str | bool = "300ms", **more: Any
+    ) -> str:
+        """A visitor's text of this page's own, bounded, never empty; says so when it had to help. ``live=False``
+        waits for Enter."""
         key = self._prepare(name, default, lambda v: isinstance(v, str))
-        st.text_input(label, default, key=key, live="300ms", **BOUND, **more)
+        st.text_input(label, default, key=key, live=live, **BOUND, **more)
         return self._keep(name, _bounded(st.session_state.get(key), default, max_chars))
 
     def area(self, name: str, label: str, default: str, max_chars: int, **more: Any) -> str:

@@ -119,10 +119,26 @@ class Lab:
         """A role's letter for a formula, in its colour."""
         return theme.latex(role, symbol or theme.SYMBOLS[role], self.look.mode)
 
-    def stage(self, stage: Stage) -> Any:
-        """The main figure, beside the controls."""
+    def stage(self, *stages: Stage, widths: Sequence[float] | None = None) -> Any:
+        """The main figure beside the controls, or several side by side."""
         with self._stage:
-            return draw(stage)
+            if len(stages) == 1:
+                return draw(stages[0])
+            states = []
+            for place, stage in zip(st.columns(widths or len(stages), gap="small"), stages, strict=True):
+                with place:
+                    states.append(draw(stage))
+            return states
+
+    def row(self, *stages: Stage, widths: Sequence[float] = (), made_by: str = "") -> None:
+        """More of the main figure, side by side under its first part (one below the other on a phone)."""
+        with self._stage:
+            for place, stage in zip(st.columns(widths or len(stages), gap="small"), stages, strict=True):
+                with place:
+                    draw(stage)
+            if made_by:
+                with st.container(key=f"lab_made_row_{stages[0].key}"):
+                    st.caption(made_by)
 
     @staticmethod
     def draw(stage: Stage) -> Any:
