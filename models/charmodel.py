@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -70,6 +71,16 @@ def read_lstm(model: CharModel, text: str) -> LSTMTrace:
     """The trained LSTM over a text, every stage of every step."""
     assert isinstance(model.weights, LSTMWeights)
     return trace_lstm(model.inputs(text), model.weights)
+
+
+def char_model(name: str) -> CharModel:
+    """``load_char`` read once: one value for all visitors."""
+    return _shared(name, weights_dir() / name)
+
+
+@lru_cache(maxsize=4)
+def _shared(name: str, folder: Path) -> CharModel:
+    return load_char(name, folder)
 
 
 def load_char(name: str, folder: Path | None = None) -> CharModel:

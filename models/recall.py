@@ -29,7 +29,7 @@ class RecallConfig:
     learning_rate: float = 3e-3
     forget_bias: float = 3.0  # a forget gate that starts at σ(3) = 0.95; Jozefowicz, Zaremba and Sutskever 2015
     report_every: int = 10
-    seconds: float = 60.0  # the run ends early when this is used up
+    seconds: float = 90.0  # the run ends early when this is used up
 
     def __post_init__(self) -> None:
         sizes = (self.n_symbol, self.n_distractor, self.n_hidden, self.n_update, self.batch, self.report_every)
@@ -50,8 +50,8 @@ class RecallStep:
     config: RecallConfig
     step: int
     seconds: float
-    loss: Mapping[str, tuple[float, ...]]  # "rnn" and "lstm": mean cross-entropy since the last report, nats
-    accuracy: Mapping[str, tuple[float, ...]]  # on 256 fresh sequences each; chance is 1 / n_symbol
+    loss: Mapping[str, tuple[float, ...]]  # "rnn" and "lstm": cross-entropy in nats on 256 fresh sequences each
+    accuracy: Mapping[str, tuple[float, ...]]  # on the same sequences; chance is 1 / n_symbol
     done: bool  # no further step comes
 
     def reach(self, kind: str, enough: float = 0.95) -> int:
@@ -99,54 +99,55 @@ def recall_batch(config: RecallConfig, distance: int, n: int, generator: torch.G
 
 
 def train_live(config: RecallConfig, seed: int) -> Iterator[RecallStep]:
-    """Train every pair, reporting each ``report_every`` updates and at the end; stop iterating to cancel.
+    """Train every pair, reporting before the first update, every ``report_every`` and at the end.
 
-    Batches and initial weights come from the run's own generator, so the runs of two visitors do not meet.
+    Stop iterating to cancel. Batches and initial weights come from the run's own generator, so the runs of two
+    visitors do not meet.
     """
     generator = torch.Generator().manual_seed(seed)
     pairs = {distance: {kind: RecallNet(kind, config, generator) for kind in KINDS} for distance in config.distances}
     optimisers = {net: _optimiser(net, config) for pair in pairs.values() for net in pair.values()}
-    begun, since, done = time.monotonic(), 0, False
-    sums = {kind: dict.fromkeys(pairs, 0.0) for kind in KINDS}
-    step = 0
-    while not done:
-        step, since = step + 1, since + 1
+    begun = time.monotonic()
+    yield RecallStep(config, 0, 0.0, *_measure(pairs, config, seed), done=False)
+    for step in range(1, config.n_update + 1):
         for distance, pair in pairs.items():
             x, symbol = recall_batch(config, distance, config.batch, generator)
-            for kind, net in pair.items():
-                sums[kind][distance] += _update(net, optimisers[net], x, symbol)
+            for net in pair.values():
+                _update(net, optimisers[net], x, symbol)
         seconds = time.monotonic() - begun
-        done = step >= config.n_update or seconds >= config.seconds
+        done = step == config.n_update or seconds >= config.seconds
         if done or step % config.report_every == 0:
-            loss = {kind: tuple(total / since for total in sums[kind].values()) for kind in KINDS}
-            yield RecallStep(config, step, seconds, loss, _accuracies(pairs, config, seed), done)
-            sums, since = {kind: dict.fromkeys(pairs, 0.0) for kind in KINDS}, 0
+            yield RecallStep(config, step, seconds, *_measure(pairs, config, seed), done=done)
+        if done:
+            return
 
 
 def _optimiser(net: RecallNet, config: RecallConfig) -> torch.optim.Optimizer:
     return torch.optim.Adam(net.parameters(), lr=config.learning_rate)
 
 
-def _update(net: RecallNet, optimiser: torch.optim.Optimizer, x: Tensor, symbol: Tensor) -> float:
-    """One clipped step of Adam; the loss before it, in nats."""
+def _update(net: RecallNet, optimiser: torch.optim.Optimizer, x: Tensor, symbol: Tensor) -> None:
+    """One clipped step of Adam on the cross-entropy of the answer."""
     with torch.enable_grad():
         loss = F.cross_entropy(net(x), symbol)
         optimiser.zero_grad()
         loss.backward()
     nn.utils.clip_grad_norm_(net.parameters(), 1.0)
     optimiser.step()
-    return float(loss.detach())
 
 
 @torch.no_grad()
-def _accuracies(
+def _measure(
     pairs: Mapping[int, Mapping[str, RecallNet]], config: RecallConfig, seed: int
-) -> dict[str, tuple[float, ...]]:
-    """Share of 256 fresh sequences answered right; the same sequences at every report and for both nets."""
+) -> tuple[dict[str, tuple[float, ...]], dict[str, tuple[float, ...]]]:
+    """Loss and accuracy on 256 fresh sequences a distance; the same sequences at every report and for both nets."""
     generator = torch.Generator().manual_seed(seed + 1_000_003)
-    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    loss: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    accuracy: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for distance, pair in pairs.items():
         x, symbol = recall_batch(config, distance, 256, generator)
         for kind, net in pair.items():
-            found[kind].append(float((net(x).argmax(-1) == symbol).float().mean()))
-    return {kind: tuple(values) for kind, values in found.items()}
+            logits = net(x)
+            loss[kind].append(float(F.cross_entropy(logits, symbol)))
+            accuracy[kind].append(float((logits.argmax(-1) == symbol).float().mean()))
+    return {kind: tuple(v) for kind, v in loss.items()}, {kind: tuple(v) for kind, v in accuracy.items()}

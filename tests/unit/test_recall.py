@@ -21,8 +21,8 @@ def test_a_sequence_shows_the_symbol_first_and_asks_last():
 
 def test_reports_come_on_time_and_the_last_says_so():
     steps = list(train_live(SMALL, 0))
-    assert [step.step for step in steps] == [2, 4]
-    assert [step.done for step in steps] == [False, True]
+    assert [step.step for step in steps] == [0, 2, 4]
+    assert [step.done for step in steps] == [False, False, True]
     for step in steps:
         for kind in ("rnn", "lstm"):
             assert len(step.accuracy[kind]) == len(step.loss[kind]) == 2
@@ -40,7 +40,7 @@ def test_time_is_bounded_and_a_cancel_is_only_to_stop_reading():
     short = RecallConfig(distances=(1,), n_hidden=4, n_update=10**6, seconds=0.05)
     assert list(train_live(short, 0))[-1].done
     run = train_live(RecallConfig(distances=(1,), n_hidden=4, n_update=10**6), 0)
-    assert next(run).step == 10
+    assert [next(run).step, next(run).step] == [0, 10]
     run.close()
 
 
