@@ -17,6 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import syllabus, theme
 from app.controls import Controls, Experiment
+from app.figures.charts import Chart
 
 __all__ = ["Experiment", "Lab", "Prediction", "Proof", "Stage", "navigation"]
 
@@ -219,6 +220,8 @@ def draw(stage: Stage) -> Any:
     st.markdown(f"**{stage.title}**{shape}")
     if isinstance(stage.figure, str):  # a strip of tokens: HTML that app/figures/tokens.py has escaped
         state: Any = st.html(stage.figure)
+    elif isinstance(stage.figure, Chart):
+        state = st.vega_lite_chart(stage.figure.spec, theme=None, key=stage.key, alt=stage.alt)
     elif type(stage.figure).__module__.startswith("altair"):
         state = st.altair_chart(stage.figure, theme=None, key=stage.key, alt=stage.alt)
     else:

@@ -14,7 +14,7 @@ from app import compute, frame, theme  # noqa: E402
 from models.errors import CheckpointError  # noqa: E402
 
 st.set_page_config(
-    page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide", initial_sidebar_state=240
+    page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide", initial_sidebar_state=264
 )
 st.html(theme.CSS)
 compute.warm()

@@ -181,6 +181,8 @@ CSS = """
 .stMainBlockContainer {padding-top: 3.4rem; padding-bottom: 3rem; max-width: 1500px;}
 .st-key-lab_head h1 {font-size: 1.75rem; padding: 0 0 .1rem 0;}
 .st-key-lab_head p {font-size: 1.1rem; margin-top: .35rem;}
+[class*="st-key-lab_chapter_"] h3 {font-size: 1.15rem; padding: 0;}
+[class*="st-key-lab_chapter_"] a p {white-space: normal;}
 .st-key-lab_formula {font-size: 1.05rem;}
 .st-key-lab_formula .katex {font-size: 1.12em;}
 .st-key-lab_notice {border-left: 3px solid currentColor; padding-left: .9rem;}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.base import figure
 from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
@@ -176,7 +177,7 @@ def heatmap(
         x |= {"constrain": "domain"}
     shapes = [outline(pick[1], pick[0], 1, 1, look.ink)] if pick else []
     layout = look.layout(xaxis=x, yaxis=y, height=height, shapes=shapes, dragmode=False, clickmode="event+select")
-    return go.Figure(traces, layout, skip_invalid=True)
+    return figure(traces, layout)
 
 
 def _short(names: Sequence[str] | None) -> bool:
@@ -184,16 +185,18 @@ def _short(names: Sequence[str] | None) -> bool:
 
 
 def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit: float = 1.0, pick: int | None = None,
-          height: int = 460, off: Sequence[int] = ()) -> go.Figure:  # fmt: skip
+          height: int = 460, off: Sequence[int] = (), names: Sequence[str] = (), mark: int = 44) -> go.Figure:  # fmt: skip
     """Many equal maps [map, row, column] in one heatmap, as levels of 0 to 255 in one byte a cell.
 
-    One tiled picture paints at once where a grid of subplots would take seconds. ``titles`` name the maps on hover and
-    in the corner; ``pick`` is outlined, maps in ``off`` are greyed. A click on a tile reports its index.
+    One tiled picture paints at once where a grid of subplots would take seconds. ``titles`` name the maps on hover,
+    ``names`` (short ones, may be left out) above each map; ``pick`` is outlined, maps in ``off`` are greyed. A click
+    on a tile, ``mark`` pixels wide around its middle, reports its index.
     """
     n_map, n_row, n_column = maps.shape
     n_down = -(-n_map // columns)
-    tall, wide = n_row + 1, n_column + 1  # one empty row and column keep the tiles apart
-    sheet = np.zeros((n_down * tall - 1, columns * wide - 1), dtype=np.uint8)
+    above = max(1, round(n_row * (n_down + 2) * 20 / height)) if names else 0  # rows that hold a name of 16 px
+    tall, wide = n_row + max(1, above), n_column + max(1, n_column // 10)  # an empty row and column keep tiles apart
+    sheet = np.zeros((n_down * tall - max(1, above), columns * wide - max(1, n_column // 10)), dtype=np.uint8)
     gap = np.ones_like(sheet, dtype=bool)
     for index in range(n_map):
         down, across = divmod(index, columns)
@@ -202,10 +205,11 @@ def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit
         gap[area] = False
     sheet[gap] = 255
     ends = look.sequential
+    ground = look.panel if names else look.faint
     scale = [[stop * 254 / 255, colour] for stop, colour in ends] + [
         [254.5 / 255, ends[-1][1]],
-        [254.5 / 255, look.faint],
-        [1, look.faint],
+        [254.5 / 255, ground],
+        [1, ground],
     ]
     tile = {
         "type": "heatmap",
@@ -221,7 +225,7 @@ def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit
     unseen = {"marker": {"opacity": 0}}
     marks = {"type": "scatter", "mode": "markers", "x": x, "y": y, "text": list(titles),
              "hovertemplate": "%{text}<extra></extra>", "selected": unseen, "unselected": unseen,
-             "marker": {"opacity": 0, "size": 44, "symbol": "square"}}  # fmt: skip
+             "marker": {"opacity": 0, "size": mark, "symbol": "square"}}  # fmt: skip
     shapes = []
     for number in {*off, *(() if pick is None else (pick,))}:
         down, across = divmod(number, columns)
@@ -230,7 +234,11 @@ def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit
             box |= {"fillcolor": look.masked, "opacity": 0.85}
         shapes.append(box)
     layout = look.layout(
-        xaxis=axis(None, columns * wide - 1, look), yaxis=axis(None, n_down * tall - 1, look, down=True),
+        xaxis=axis(None, sheet.shape[1], look), yaxis=axis(None, sheet.shape[0], look, down=True),
         height=height, shapes=shapes, dragmode=False, clickmode="event+select", hovermode="closest",
+        annotations=[
+            {"text": name, "x": a % columns * wide + (n_column - 1) / 2, "y": a // columns * tall - 0.5, "yanchor": "bottom",
+             "showarrow": False, "font": {"color": look.ink if a == pick else look.quiet}} for a, name in enumerate(names)
+        ], margin={"l": 4, "r": 4, "t": 26 if names else 8, "b": 8},
     )  # fmt: skip
-    return go.Figure([tile, marks], layout, skip_invalid=True)
+    return figure([tile, marks], layout)

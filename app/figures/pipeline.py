@@ -16,6 +16,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import figure
 from app.theme import FONT_SIZE, INK, Look
 
 Array = np.ndarray
@@ -77,7 +78,7 @@ def attention(
         {"name": s.name, "data": [_grid(s, look)], "traces": [0],
          "layout": {"annotations": _titles(q, k, v, s, look)}} for s in stages
     ]  # fmt: skip
-    return go.Figure([grid, *blocks, *extra, _cells(stages)], layout, frames, skip_invalid=True)
+    return figure([grid, *blocks, *extra, _cells(stages)], layout, frames)
 
 
 LEFT, GRID_X, RIGHT = [0.0, 0.17], [0.2, 0.79], [0.83, 1.0]

@@ -2,6 +2,7 @@
 
 import random
 
+import plotly.graph_objects
 import pytest
 
 from tests.pages.opening import HOME, SLUGS, charts, fine, open_page, picture, set_sentence, words
@@ -41,6 +42,8 @@ def test_opens_with_all_its_parts(page):
     assert charts(app), "a page opens on a picture"
     assert "equal**" in words(app)
     assert "NOT equal" not in words(app)
+    for spec in charts(app):
+        plotly.graph_objects.Figure(spec)  # raises on anything Plotly does not know
     assert all(chart.proto.alt for chart in app.get("plotly_chart")), "every figure has an alternative text"
 
 
