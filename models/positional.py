@@ -17,28 +17,36 @@ from torch import Tensor
 class PositionalConfig:
     """One sinusoidal encoding.
 
+    ``step`` is how far apart neighbours stand: below 1 it squeezes positions together (Chen et al. 2023,
+    arXiv:2306.15595), above π the fastest wave is too short to be followed. ``cosines=False`` is a mistake to study: a
+    sine stands in both columns of every pair.
+
     Raises:
-        ValueError: if d_model is odd or below 2 (every sine needs its cosine), there is no position, or the base is
-            not above 1 (all pairs would turn at one speed or ever faster).
+        ValueError: if d_model is odd or below 2 (every sine needs its cosine), there is no position, the step is not
+            positive, or the base is not above 1 (all pairs would turn at one speed or ever faster).
     """
 
     n_position: int = 64
     d_model: int = 64
     base: float = 10000.0
+    step: float = 1.0
+    cosines: bool = True
 
     def __post_init__(self) -> None:
         check_even(self.d_model, "d_model")
         if self.n_position < 1 or not 1 < self.base < math.inf:
             raise ValueError(f"n_position {self.n_position} must be 1 or more and base {self.base} finite and above 1")
+        if not 0 < self.step < math.inf:
+            raise ValueError(f"step must be positive and finite, not {self.step}")
 
 
 @dataclass(frozen=True)
 class PositionalTrace:
     """The encoding and what it is made of; float64 unless asked otherwise."""
 
-    frequency: Tensor  # [pair] ω_i, radians per position
+    frequency: Tensor  # [pair] step · ω_i, radians per position
     wavelength: Tensor  # [pair] positions per full turn, 2π / ω_i
-    angle: Tensor  # [position, pair] pos · ω_i, radians
+    angle: Tensor  # [position, pair] pos · step · ω_i, radians
     encoding: Tensor  # [position, d_model] PE
     similarity: Tensor  # [position, position] PE(t) · PE(s)
 
@@ -78,11 +86,17 @@ def sinusoidal(positions: Tensor, d_model: int, base: float = 10000.0, dtype: to
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2).to(dtype)
 
 
+def rows(positions: Tensor, config: PositionalConfig, dtype: torch.dtype = torch.float64) -> Tensor:
+    """What the config gives any positions [position] -> [position, d_model]."""
+    encoding = sinusoidal(positions * config.step, config.d_model, config.base, dtype)
+    return encoding if config.cosines else encoding[:, 0::2].repeat_interleave(2, dim=-1)
+
+
 def encode_positions(config: PositionalConfig, dtype: torch.dtype = torch.float64) -> PositionalTrace:
     """The encoding of positions 0 to n_position − 1 with its parts."""
     positions = torch.arange(config.n_position, dtype=torch.float64)
-    frequency = frequencies(config.d_model, config.base)
-    encoding = sinusoidal(positions, config.d_model, config.base)
+    frequency = frequencies(config.d_model, config.base) * config.step
+    encoding = rows(positions, config)
     parts = (frequency, 2 * math.pi / frequency, positions[:, None] * frequency, encoding, encoding @ encoding.T)
     return PositionalTrace(*(part.to(dtype) for part in parts))
 
@@ -106,8 +120,8 @@ def shift_matrix(offset: float, d_model: int, base: float = 10000.0, dtype: torc
 def shift(config: PositionalConfig, offset: float, dtype: torch.dtype = torch.float64) -> ShiftTrace:
     """Turn the whole encoding by φ and compare it with the formula at t + φ, both in ``dtype``."""
     positions = torch.arange(config.n_position, dtype=torch.float64)
-    matrix = shift_matrix(offset, config.d_model, config.base, dtype)
-    encoding = sinusoidal(positions, config.d_model, config.base, dtype)
-    expected = sinusoidal(positions + offset, config.d_model, config.base, dtype)
+    matrix = shift_matrix(offset * config.step, config.d_model, config.base, dtype)
+    encoding = rows(positions, config, dtype)
+    expected = rows(positions + offset, config, dtype)
     shifted = encoding @ matrix.T
     return ShiftTrace(offset, matrix, encoding, shifted, expected, (shifted - expected).abs().max().item())
