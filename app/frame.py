@@ -120,8 +120,8 @@ class Lab:
         """A role's letter for a formula, in its colour."""
         return theme.latex(role, symbol or theme.SYMBOLS[role], self.look.mode)
 
-    def stage(self, *stages: Stage, widths: Sequence[float] | None = None) -> Any:
-        """The main figure beside the controls, or several side by side."""
+    def stage(self, *stages: Stage, widths: Sequence[float] | None = None, made_by: str = "") -> Any:
+        """The main figure beside the controls, or several side by side, with one maker for all of them."""
         with self._stage:
             if len(stages) == 1:
                 return draw(stages[0])
@@ -129,17 +129,9 @@ class Lab:
             for place, stage in zip(st.columns(widths or len(stages), gap="small"), stages, strict=True):
                 with place:
                     states.append(draw(stage))
-            return states
-
-    def row(self, *stages: Stage, widths: Sequence[float] = (), made_by: str = "") -> None:
-        """More of the main figure, side by side under its first part (one below the other on a phone)."""
-        with self._stage:
-            for place, stage in zip(st.columns(widths or len(stages), gap="small"), stages, strict=True):
-                with place:
-                    draw(stage)
             if made_by:
-                with st.container(key=f"lab_made_row_{stages[0].key}"):
-                    st.caption(made_by)
+                made(stages[0].key, made_by)
+            return states
 
     @staticmethod
     def draw(stage: Stage) -> Any:
@@ -235,9 +227,14 @@ def draw(stage: Stage) -> Any:
             selection_mode="points",
         )
     if stage.made_by:
-        with st.container(key=f"lab_made_{stage.key}"):
-            st.caption(stage.made_by)
+        made(stage.key, stage.made_by)
     return state
+
+
+def made(key: str, by: str) -> None:
+    """The provenance line under a figure."""
+    with st.container(key=f"lab_made_{key}"):
+        st.caption(by)
 
 
 def _place(function: Callable[..., Any] | type) -> str:

@@ -142,6 +142,7 @@ def heatmap(
     click: bool = False,
     numbers: bool | None = None,
     square: bool = False,
+    tilt: bool | None = None,
     height: int = 460,
 ) -> go.Figure:
     """One matrix as a finished figure.
@@ -150,6 +151,7 @@ def heatmap(
         z: [row, column]; rows, columns: inert labels, or None to draw no names.
         masked: bool [row, column], drawn hatched grey; pick: (row, column) to outline.
         numbers: write the values into the cells; by default where 8 columns or fewer leave the room.
+        tilt: write the columns' names slanted; by default where they are many or long.
     """
     n_row, n_column = z.shape
     small = n_column <= 8 and n_row <= 16
@@ -170,7 +172,8 @@ def heatmap(
     if click:
         hover = where + "%{customdata:.4g}<extra></extra>"
         traces.append(clickable(n_row, n_column, hovertemplate=hover, customdata=z.astype(np.float32).ravel()))
-    x = axis(columns, n_column, look, title={"text": column_title}, tickangle=0 if _short(columns) else -60)
+    slanted = not _short(columns) if tilt is None else tilt
+    x = axis(columns, n_column, look, title={"text": column_title}, tickangle=-60 if slanted else 0)
     y = axis(rows, n_row, look, down=True, title={"text": row_title})
     if square:
         y |= {"scaleanchor": "x", "constrain": "domain"}
