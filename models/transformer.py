@@ -118,22 +118,24 @@ class GPT(nn.Module):
 
 
 def init_weights(model: GPT, seed: int) -> None:
-    """GPT-2's initialisation, drawn on the CPU: matrices N(0, 0.02), those that write into the residual stream
-    smaller by √(2·n_layer), biases 0. The learned positions start as sine waves of the same size (d_model must be
-    even): from random rows a head finds the previous token only after far more text than we have."""
+    """Seeded weights, drawn on the CPU: matrices N(0, 1/fan_in), those that write into the residual stream smaller by
+    √(2·n_layer) as in GPT-2; token embeddings N(0, 0.02); biases 0.
+
+    The learned positions start as sine waves (d_model must be even), five times as large as the tokens: the tied head
+    makes token embeddings grow at once, and where they drown the positions no head finds the token before it.
+    """
     generator = torch.Generator().manual_seed(seed)
     into_residual = (2 * model.config.n_layer) ** -0.5
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.dim() < 2:
-                continue  # biases 0 and norms 1 are set below
-            scale = 0.02 * (into_residual if name.endswith(("attn.out.weight", "ffn_out.weight")) else 1.0)
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
-        waves = sinusoidal(torch.arange(model.config.n_context), model.config.d_model, dtype=torch.float32)
-        model.position.weight.copy_(waves * 0.02 * math.sqrt(2))  # a sine's root mean square is 1/√2
-        for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
+            elif parameter.dim() == 2:
+                scale = 0.02 if name == "token.weight" else parameter.shape[1] ** -0.5
+                scale *= into_residual if name.endswith(("attn.out.weight", "ffn_out.weight")) else 1.0
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+        waves = sinusoidal(torch.arange(model.config.n_context), model.config.d_model, dtype=torch.float32)
+        model.position.weight.copy_(waves * 0.1 * math.sqrt(2))  # root mean square 0.1: a sine's own is 1/√2
 
 
 def layer_weights(model: GPT, layer: int) -> MultiHeadWeights:

@@ -20,6 +20,7 @@ from models.trace import Encoding
 from models.training.corpus import training_text
 from models.training.gpt_card import card
 from models.training.tokenizer import token_stream
+from models.transformer import GPT
 from models.weights_file import sha256_of
 
 if TYPE_CHECKING:
@@ -65,34 +66,40 @@ class Figures:
 def export(run: "Run", config: "TrainConfig", tokenizer: Tokenizer) -> Path:
     """Write the folder, load it again as a visitor would, measure that, and write the card."""
     folder = weights_dir() / "small-gpt"
-    folder.mkdir(parents=True, exist_ok=True)
-    # fp16: logits move by less than a hundredth, and the file halves.
-    half = {name: tensor.to("cpu", torch.float16).contiguous() for name, tensor in run.model.state_dict().items()}
-    save_file(half, folder / "model.safetensors")
-    tokenizer.save(str(folder / "tokenizer.json"))
-    settings = _settings(folder, run, config)
-    _write_json(folder / "config.json", settings)
-    model = load_small_gpt(folder)
-    figures = evaluate(model)
+    settings = pack(folder, run.model, tokenizer, _training(run, config))
+    figures = evaluate(load_small_gpt(folder))
     _write_json(folder / "config.json", settings | {"measured": asdict(figures)})
     (folder / "README.md").write_text(card(settings, figures), encoding="utf-8")
     print(f"{folder}: {figures.nats_per_token:.3f} nats per token, {figures.bits_per_byte:.3f} bits per byte held out")
     return folder
 
 
-def _settings(folder: Path, run: "Run", config: "TrainConfig") -> dict[str, Any]:
+def pack(folder: Path, model: GPT, tokenizer: Tokenizer, training: dict[str, Any]) -> dict[str, Any]:
+    """Weights in fp16 (half the file, and logits move by less than a hundredth), tokenizer, and settings with the
+    hashes that a loader checks; returns the settings."""
+    folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.safetensors"
-    parameters = sum(p.numel() for p in run.model.parameters())
-    return {
+    save_file({name: t.to("cpu", torch.float16).contiguous() for name, t in model.state_dict().items()}, weights)
+    weights.chmod(0o644)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    parameters = sum(p.numel() for p in model.parameters())
+    settings = {
         "name": "small-gpt",
         "title": "Small GPT",
         "provenance": PROVENANCE.format(parameters=parameters / 1e6),
         "licence": "MIT",
-        "shape": asdict(run.model.config),
+        "shape": asdict(model.config),
         "precision": "float16 on disk, float32 when loaded",
         "bytes": weights.stat().st_size,
         "sha256": sha256_of(weights),
         "tokenizer_sha256": sha256_of(folder / "tokenizer.json"),
+    } | training
+    _write_json(folder / "config.json", settings)
+    return settings
+
+
+def _training(run: "Run", config: "TrainConfig") -> dict[str, Any]:
+    return {
         "command": _command(config),
         "training": asdict(config),
         "steps": run.step,

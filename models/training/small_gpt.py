@@ -36,7 +36,7 @@ class TrainConfig:
     steps: int | None = None
     seed: int = 0
     batch: int = 8
-    peak_lr: float = 1.5e-3
+    peak_lr: float = 2e-3
     last_lr: float = 5e-5
     warmup: float = 0.02  # share of the run
     weight_decay: float = 0.1
