@@ -11,6 +11,9 @@ import torch
 from app import compute
 from app.figures import thumbnail
 from app.theme import Look
+from models import texts
+from models.bpe import BPEConfig, train_timed
+from models.bpe_encode import encode, piece_of
 
 Picture = tuple[np.ndarray, str]
 MAX_TOKENS = 16
@@ -44,7 +47,18 @@ def _lens(sentence: str) -> Picture:
     return torch.stack(best).detach().cpu().numpy(), "probability"
 
 
+def _merges(sentence: str) -> Picture:
+    """Merges from top to bottom, the sentence's bytes from left to right: the size of the token that each is in."""
+    trace, _ = compute.run(train_timed, texts.read("bpe_paragraph"), BPEConfig(200, min_count=2))
+    rows = []
+    for step in range(0, len(trace.merges) + 1, 10):
+        sizes = [len(piece_of(index, trace)) for index in encode(sentence[:32], trace, step)]
+        rows.append([size for size in sizes for _ in range(size)])
+    return np.array(rows, dtype=np.float32), "probability"
+
+
 PICTURES: dict[str, Callable[[str], Picture]] = {
+    "bpe-merges": _merges,
     "attention": _attention,
     "multi-head": _heads,
     "causal-mask": _causal,

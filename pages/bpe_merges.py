@@ -1,7 +1,6 @@
 """How does text become tokens? Byte-pair encoding trained live, every merge replayed, beside the tokenizers of real models."""
 
-import json
-from pathlib import Path
+import math
 
 import numpy as np
 import streamlit as st
@@ -11,12 +10,11 @@ from app.controls import Controls
 from app.figures import charts, heatmap, merges, tokens
 from app.figures.tokens import Chip, chip
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
-from models import bpe_reference, tokenizers_zoo
+from models import bpe_reference, texts, tokenizers_zoo
 from models.bpe import BPEConfig, train, train_timed
 from models.bpe_encode import decode, encode, merge_tree, piece_of
 from models.bpe_symbols import sound, split_words
 
-ASSETS = Path(__file__).parent.parent / "assets" / "text"
 PARAGRAPH, SENTENCE, SONNETS, WIKIPEDIA, OWN = (
     "A paragraph about pieces", "Your sentence", "32 sonnets", "Wikipedia's example", "A text of your own")  # fmt: skip
 COUNTS = (10, 20, 50, 100, 200, 500, 1000)
@@ -24,7 +22,7 @@ MAX_TEXT, MAX_WORD, MAX_CHIPS, MAX_BARS = 20_000, 24, 260, 6
 OPEN_AT = 40
 EMOJI = "Emoji: 🤝 👍🏽 👩‍👩‍👧‍👦 🇺🇳"
 EXPERIMENTS = (
-    Experiment("under · stand · ing", {}, "After 40 merges a rare word is cut where a reader would cut it."),
+    Experiment("under · stand · ing", {"step": OPEN_AT}, "After 40 merges a rare word is cut where a reader would cut it."),
     Experiment("The first merge", {"step": 1}, "One pair stands more often than all others, so it becomes one piece."),
     Experiment("Wikipedia's example", {"corpus": WIKIPEDIA, "alphabet": "characters", "split": "none", "step": 3},
                "aaabdaaabac becomes XdXac, with X = aaab."),
@@ -42,11 +40,11 @@ def training_text(corpus: str, sentence: str, own: str) -> str:
         return "aaabdaaabac"
     if corpus in (SENTENCE, OWN):
         return sentence if corpus == SENTENCE else own
-    return compute.run(asset, "bpe_paragraph.txt" if corpus == PARAGRAPH else "sonnets.txt")
+    return texts.read("bpe_paragraph" if corpus == PARAGRAPH else "sonnets")
 
 
-def asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
+def several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def name_of(index: int) -> str:
@@ -93,13 +91,13 @@ def guess() -> Prediction:
             f", like {ties - 1} more; of equals the pair of older symbols wins (ids {ranked[0].left} and {ranked[0].right})."
             if ties > 1 else f"; the runner-up stands {ranked[1].count} times."
         )  # fmt: skip
-        labels = [f"{name_of(c.left)} + {name_of(c.right)}" for c in few]
+        labels = [f"{text.code(name_of(c.left))} + {text.code(name_of(c.right))}" for c in few]
         options = tuple(
-            text.code(label) + (f" (ids {pair.left}, {pair.right})" if labels.count(label) > 1 else "")
+            label + (f" (ids {pair.left}, {pair.right})" if labels.count(label) > 1 else "")
             for label, pair in zip(labels, few, strict=True)
         )
         return Prediction(
-            f"{step} merges are done. Which pair will merge {step + 1} glue?", options, few.index(ranked[0]), why
+            f"{several(step, 'merge')} done. Which pair will merge {step + 1} glue?", options, few.index(ranked[0]), why
         )
     n = len(encode(word, trace, step))
     options = tuple(str(i) for i in range(max(1, n - 1), max(1, n - 1) + 4))
@@ -112,7 +110,7 @@ def pick_text(c: Controls) -> tuple[str, str]:
     corpus = c.choice("corpus", "Train on", [PARAGRAPH, SENTENCE, SONNETS, WIKIPEDIA, OWN], PARAGRAPH)
     with st.popover("A text of your own", width="stretch"):
         label = f"Up to {MAX_TEXT:,} characters. It stays in this session; a link does not carry it."
-        own = c.area("own", label, compute.run(asset, "bpe_paragraph.txt"), MAX_TEXT, height=220)
+        own = c.area("own", label, texts.read("bpe_paragraph"), MAX_TEXT, height=220)
         st.caption(f"Choose “{OWN}” under “Train on” to use it.")
     return sentence, training_text(corpus, sentence, own)
 
@@ -126,15 +124,20 @@ with lab.controls(EXPERIMENTS) as c:
     config = BPEConfig(n_merges, alphabet, split, min_count=2)
     trace, seconds = compute.run(train_timed, corpus_text, config)
     n_step = len(trace.merges)
-    step = c.slider(
-        "step", "Merges done", 0, n_step, min(OPEN_AT, n_step), help="Drag, or use the arrow keys: every merge is here."
+    # Steps and not a slider: a slider whose ends move is a new widget, and an experiment could not set it.
+    step = c.steps(
+        "step",
+        "Merges done",
+        list(range(n_step + 1)),
+        min(OPEN_AT, n_step),
+        help="Drag, or use the arrow keys: every merge is here.",
     )
 
 ratio, start = trace.n_token(step) / trace.n_char, trace.n_token(0) / trace.n_char
 pair = lab.tint("weight", "(a, b)")
 lab.formula(
     rf"{pair} = \underset{{(x,\,y)}}{{\arg\max}}\ \text{{count}}(xy), \qquad \text{{every }} a\,b \to ab",
-    f"${step}$ merges: ${trace.n_base} + {step} = {trace.n_base + step}$ symbols, ${ratio:.2f}$ tokens per character",
+    f"{several(step, 'merge')}: ${trace.n_base} + {step} = {trace.n_base + step}$ symbols, ${ratio:.2f}$ tokens per character",
 )
 words, cut = strip_of_text(step)
 lab.stage(Stage(
@@ -177,7 +180,7 @@ with main:
         table = [
             [[[chip(trace.vocab[i], f"id {i}", "framed" if i in parts else "plain") for i in trace.word_at(word, step - 1)[:30]]], "→",
              [[chip(trace.vocab[i], f"id {i}", "strong" if i == new.new else "plain") for i in trace.word_at(word, step)[:30]]],
-             f"{trace.frequency[word]} ×"]
+             f"{trace.frequency[word]}\u00a0×"]
             for word in touched[:6]
         ]  # fmt: skip
         lab.draw(Stage(
@@ -235,8 +238,8 @@ with main:
     spelling = " · ".join(text.visible(tokens.spelt(node.piece)[0]) for node in tree.tokens)
     lab.draw(Stage(
         "bpe_merges_tree", "The tree of a word", merges.tree(nodes, tree.roots, lab.look), shape=f"tokens [{len(tree.roots)}]",
-        alt=f"After {step} merges the word is cut into {spelling}.",
-        made_by=f"Filled: its tokens after {step} merges, ids {', '.join(str(node.id) for node in tree.tokens[:12])}. Hover a piece for its merge.",
+        alt=f"After {several(step, 'merge')} the word is cut into {spelling}.",
+        made_by=f"Filled: its tokens after {several(step, 'merge')}, ids {', '.join(str(node.id) for node in tree.tokens[:12])}. Hover a piece for its merge.",
     ))  # fmt: skip
     seen = set(split_words(corpus_text))
     level_rows = [
@@ -248,7 +251,7 @@ with main:
     lab.draw(Stage("bpe_merges_levels", "The same word at three levels", tokens.rows(level_rows, lab.look, "Characters, subwords and words"), alt="",
                    made_by="Vocabularies of this page's training text. Every new word needs a word vocabulary to grow; the subwords are enough for all."))  # fmt: skip
 
-RIGHTS = {row["language"]: row["text"] for row in json.loads(compute.run(asset, "human_rights.json"))["sentences"]}
+RIGHTS = texts.human_rights()
 side, main = lab.section("The tokenizers of real models", key="real")
 with side:
     which = c.choice("which", "Text", [SENTENCE, EMOJI, *RIGHTS], SENTENCE)
@@ -268,7 +271,7 @@ def chips_of(pairs: list[tuple[int, bytes]]) -> list[list[Chip]]:
     for i, raw in pairs:
         if not words or raw.startswith(b" "):
             words.append([])
-        label = str(i) if form == "ids" else raw.hex(" ").upper()
+        label = str(i) if form == "ids" else tokens.hexadecimal(raw)
         words[-1].append(chip(raw, f"id {i}") if form == "pieces" else Chip(label, f"id {i} · {tokens.spelt(raw)[0]}"))
     return words
 
@@ -277,7 +280,7 @@ with main:
     rows = [
         (
             "This page",
-            f"BPE, {trace.n_base + step:,} symbols, {step} merges",
+            f"BPE, {trace.n_base + step:,} symbols, {several(step, 'merge')}",
             [(i, piece_of(i, trace)) for i in ours],
             True,
             0,
@@ -289,7 +292,7 @@ with main:
             (entry.title, about, [(token.id, token.raw) for token in result.tokens], result.lossless, result.n_unknown)
         )
     for title, about, pairs, lossless, unknown in rows:
-        lost = f", **{unknown} unknown**" if unknown else "" if lossless else ", spelling lost"
+        lost = f", **{unknown} unknown**" if unknown else "" if lossless else ", cannot be undone"
         st.markdown(
             f"**{title}** &ensp; **{len(pairs)}** tokens, {len(pairs) / len(shown_text):.2f} per character{lost} &ensp; :gray[{about}]"
         )
@@ -319,7 +322,7 @@ with main:
     lab.draw(Stage(
         "bpe_merges_scripts", "Tokens for the same sentence, English = 1",
         heatmap.heatmap(
-            relative, names, titles, lab.look, limit=heatmap.nice_limit(known), masked=unknown_at, value_name="× English", numbers=True, height=520,
+            relative, names, titles, lab.look, limit=math.ceil(known.max()), masked=unknown_at, value_name="× English", numbers=True, height=520,
         ),
         alt=f"Tokens relative to English, twelve languages by five tokenizers; the largest is {known[dear]:.1f}.",
         shape=f"ratio [language {len(names)} × tokenizer {len(titles)}]",
@@ -337,7 +340,7 @@ wrong = sum(a != b for a, b in zip(pairs, library.merges, strict=False)) + abs(l
 covered = "".join(char for char in sound(sentence) if alphabet == "bytes" or char in clean)
 ids = encode(covered, mine, step)
 lab.prove(
-    Proof(f"The {len(pairs)} merges", "tokenizers.trainers.BpeTrainer", wrong, 0, (train,)),
-    Proof(f"The {len(ids)} ids of your sentence after {step} merges", "tokenizers.Tokenizer.encode", float(ids != so_far.encode(covered)), 0, (encode,)),
+    Proof(f"The {several(len(pairs), 'merge')} learned", "tokenizers.trainers.BpeTrainer", wrong, 0, (train,)),
+    Proof(f"The {len(ids)} ids of your sentence after {several(step, 'merge')}", "tokenizers.Tokenizer.encode", float(ids != so_far.encode(covered)), 0, (encode,)),
     Proof("decode(encode(your sentence))", "your sentence", float(decode(encode(sentence, trace, step), trace) != sentence), 0, (decode,)),
 )  # fmt: skip

@@ -52,7 +52,7 @@ def candidates(bars: Sequence[Bar], look: Look, height: int = 230) -> Any:
     return finish(alt.layer(base.mark_bar().encode(color=colour), words), look, height)
 
 
-def tree(nodes: Sequence[Node], roots: Sequence[int], look: Look, *, least_height: int = 200) -> go.Figure:
+def tree(nodes: Sequence[Node], roots: Sequence[int], look: Look, *, least_height: int = 120) -> go.Figure:
     """Leaves at the bottom, each merge above its two parts, the tokens on top of their trees in full colour."""
     level = _levels(nodes)
     middle = [(node.start + node.end - 1) / 2 for node in nodes]
@@ -61,10 +61,10 @@ def tree(nodes: Sequence[Node], roots: Sequence[int], look: Look, *, least_heigh
         for part in (node.left, node.right):
             if part is not None:
                 edges += [(middle[at], level[at]), (middle[part], level[part]), (np.nan, np.nan)]
-    xs, ys = np.float32(edges).reshape(-1, 2).T
+    xs, ys = np.array(edges, dtype=np.float32).reshape(-1, 2).T
     lines = {"type": "scatter", "x": xs, "y": ys, "mode": "lines", "hoverinfo": "skip",
              "line": {"color": look.role("weight"), "width": 1.8}}  # fmt: skip
-    marks = {"type": "scatter", "x": np.float32(middle), "y": np.float32(level), "mode": "markers", "opacity": 0,
+    marks = {"type": "scatter", "x": np.array(middle, dtype=np.float32), "y": np.array(level, dtype=np.float32), "mode": "markers", "opacity": 0,
              "marker": {"size": 26}, "text": [node.hint for node in nodes], "hovertemplate": "%{text}<extra></extra>"}  # fmt: skip
     words = [_word(node, middle[at], level[at], at in set(roots), look) for at, node in enumerate(nodes)]
     n_leaf, top = max((node.end for node in nodes), default=1), max(level, default=0)

@@ -7,6 +7,7 @@ it must not be escaped before.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from typing import Literal
 
 from app import text
@@ -27,18 +28,26 @@ class Chip:
     mark: Mark = "plain"
 
 
+def hexadecimal(raw: bytes) -> str:
+    """Bytes as pairs of digits; the spaces between them are narrow, so that they are not taken for the text's own."""
+    return raw.hex(" ").upper().replace(" ", "\u202f")
+
+
 def spelt(raw: bytes) -> tuple[str, bool]:
-    """Bytes as (what to show, whole): the text they spell, or their hexadecimal where they cut a character."""
+    """Bytes as (what to show, whole): the text they spell, with hexadecimals where they cut a character."""
     try:
         return raw.decode("utf-8", "surrogatepass"), True
     except UnicodeDecodeError:
-        return raw.hex(" ").upper(), False
+        escaped = raw.decode("utf-8", "surrogateescape")  # a byte that spells nothing becomes U+DC80 to U+DCFF
+        runs = [(stray, "".join(run)) for stray, run in groupby(escaped, key=lambda char: "\udc80" <= char <= "\udcff")]
+        shown = [hexadecimal(run.encode("utf-8", "surrogateescape")) if stray else run for stray, run in runs]
+        return "".join(shown), False
 
 
 def chip(raw: bytes, hint: str = "", mark: Mark = "plain") -> Chip:
     """A token that is known by its bytes."""
     shown, whole = spelt(raw)
-    size = f"{len(raw)} byte{'s' * (len(raw) != 1)} {raw[:12].hex(' ').upper()}{' …' * (len(raw) > 12)}"
+    size = f"{len(raw)} byte{'s' * (len(raw) != 1)} {hexadecimal(raw[:12])}{' …' * (len(raw) > 12)}"
     return Chip(shown, f"{hint} · {size}" if hint else size, mark if whole or mark != "plain" else "broken")
 
 
@@ -84,7 +93,7 @@ def _style(look: Look) -> str:
         ".al-tokens{line-height:1.7;font-family:'Source Code Pro','Noto Sans Mono',ui-monospace,monospace;padding:2px 0}"
         ".al-tokens .w{display:inline-block;margin-right:5px;max-width:100%}"
         ".al-tokens table{border-collapse:collapse}.al-tokens td{padding:1px 14px 1px 0;vertical-align:top}"
-        "@media (max-width:640px){.al-tokens td{display:block}}"
+        ".al-tokens td:first-child{white-space:nowrap}@media (max-width:640px){.al-tokens td{display:block}}"
         f".al-tokens .t{{display:inline-block;white-space:pre-wrap;overflow-wrap:anywhere;padding:0 .17em;margin:1px 1px 1px 0;"
         f"border-radius:3px;color:{look.ink};background:{plain};border:1.5px solid {plain}}}"
         f".al-tokens .t:nth-child(even){{background:{other};border-color:{other}}}"

@@ -68,5 +68,5 @@ def words(app: AppTest) -> str:
 def picture(app: AppTest) -> str:
     """All that is drawn, as one string: two states with the same picture give the same string."""
     specs = [chart.proto.spec for chart in app.get("plotly_chart")]
-    vega = [f"{c.proto.spec}{[d.data.data for d in c.proto.datasets]}" for c in app.get("arrow_vega_lite_chart")]
+    vega = [f"{c.proto.spec}{[d.data.data for d in c.proto.datasets]}" for c in app.get("vega_lite_chart")]
     return "\n".join(specs + vega)
