@@ -132,7 +132,7 @@ def plain(text: str) -> str:
         for sign in fancy:
             text = text.replace(sign, simple)
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return " ".join(ascii_text.split())
+    return " ".join("".join(sign for sign in ascii_text if sign.isprintable() or sign.isspace()).split())
 
 
 def main() -> None:
