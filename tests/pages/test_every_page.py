@@ -88,8 +88,8 @@ def test_controls_at_their_ends(slug):
     for kind in ("slider", "select_slider", "selectbox", "toggle", "segmented_control", "number_input"):
         for key in [w.key for w in app.get(kind) if w.key and not w.disabled]:
             for end in _ends(app, kind, key):
-                present = [w for w in app.get(kind) if w.key == key]
-                if not present:  # an earlier move took this control away
+                present = [w for w in app.get(kind) if w.key == key and not w.disabled]
+                if not present:  # an earlier move took this control away or disabled it
                     break
                 fine(present[0].set_value(end).run())
                 assert "NOT equal" not in words(app), f"{key} = {end}"
