@@ -16,7 +16,7 @@ from models.errors import CheckpointError  # noqa: E402
 st.set_page_config(
     page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide", initial_sidebar_state=264
 )
-st.html(theme.CSS)
+st.html(theme.css(frame.look().mode))
 compute.warm()
 page = frame.navigation()
 try:

@@ -176,10 +176,10 @@ def latex(role: str, symbol: str, mode: Mode) -> str:
 
 # Layout of the frame, by the classes that Streamlit gives to keyed containers. On a phone the figure comes straight
 # after the question: the page's parts are flex items, so an order suffices.
-CSS = """
+_CSS = """
 <style>
 .stMainBlockContainer {padding-top: 3.4rem; padding-bottom: 3rem; max-width: 1500px;}
-.st-key-lab_head h1 {font-size: 1.75rem; padding: 0 0 .1rem 0;}
+.st-key-lab_head h1 {font-size: 1.75rem; padding: 0 0 .6rem 0;}
 .st-key-lab_head p {font-size: 1.1rem; margin-top: .35rem;}
 [class*="st-key-lab_chapter_"] h3 {font-size: 1.15rem; padding: 0;}
 [class*="st-key-lab_chapter_"] a p {white-space: normal;}
@@ -187,7 +187,7 @@ CSS = """
 .st-key-lab_formula .katex {font-size: 1.12em;}
 .st-key-lab_notice {border-left: 3px solid currentColor; padding-left: .9rem;}
 .st-key-lab_notice p {font-size: 1.05rem;}
-[class*="st-key-lab_made_"] p {opacity: .85;}
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {color: QUIET; opacity: 1;}
 @media (max-width: 640px) {
   .stMainBlockContainer {padding-left: 1rem; padding-right: 1rem;}
   .st-key-lab_page > :has(> .st-key-lab_formula), .st-key-lab_formula {order: 2;}
@@ -202,3 +202,9 @@ CSS = """
 @media (prefers-reduced-motion: reduce) {* {animation-duration: 0s !important; transition-duration: 0s !important;}}
 </style>
 """
+
+
+@lru_cache(maxsize=2)
+def css(mode: Mode) -> str:
+    """The style element that every page begins with."""
+    return _CSS.replace("QUIET", QUIET[mode])

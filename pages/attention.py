@@ -20,7 +20,7 @@ STRONGEST = -1
 SOURCES = {"minilm": "MiniLM-L6", "small-gpt": "Small GPT", "random": "Random"}
 GRID = ("QKᵀ", "÷√dₖ", "softmax")
 EXPERIMENTS = (
-    Experiment("Who is “it”?", {"sentence": "The cat sat on the mat because it was tired."},
+    Experiment("Who is “it”?", {"sentence": "The cat sat on the mat because it was tired.", "query": 8},
                "Follow the row of it: which word does its darkest cell stand for?"),
     Experiment("Turn the scaling off", {"scaling": False}, "Without ÷√dₖ every row hardens towards a single cell."),
     Experiment("Hard attention", {"rule": "hard"}, "One cell a row takes everything, and no gradient reaches the others."),

@@ -34,7 +34,7 @@ class GridStage:
 
 def attention(
     q: Array, k: Array, v: Array, output: Array, stages: Sequence[GridStage], tokens: Sequence[str], look: Look, *,
-    pick: tuple[int, int], shown: int, masked: Array | None = None, height: int = 560,
+    pick: tuple[int, int], shown: int, masked: Array | None = None, height: int = 590,
 ) -> go.Figure:  # fmt: skip
     """Q [query, d_k], K [key, d_k], V [key, d_v], output [query, d_v] and the grid, with one cell's row and column framed.
 
@@ -69,7 +69,7 @@ def attention(
         shapes=shapes,
         annotations=_titles(q, k, v, stages[shown], look),
         updatemenus=[_morph(stages, shown, look)],
-        margin={"l": 8, "r": 8, "t": 40, "b": 8},
+        margin={"l": 8, "r": 8, "t": 76, "b": 8},
         dragmode=False,
         clickmode="event+select",
         hovermode="closest",
@@ -82,7 +82,7 @@ def attention(
 
 
 LEFT, GRID_X, RIGHT = [0.0, 0.17], [0.2, 0.79], [0.83, 1.0]
-TOP, GRID_Y = [0.72, 0.97], [0.0, 0.59]
+TOP, GRID_Y = [0.73, 1.0], [0.0, 0.61]
 
 
 def _grid(stage: GridStage, look: Look) -> dict[str, Any]:
@@ -135,8 +135,8 @@ def _morph(stages: Sequence[GridStage], shown: int, look: Look) -> dict[str, Any
     # Plotly paints the pressed button near-white in every theme, so the words on it are dark in every theme.
     still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     return {
-        "type": "buttons", "direction": "down", "active": shown, "showactive": True, "x": 0.0, "y": TOP[1], "xanchor": "left",
-        "yanchor": "top", "pad": {"t": 0, "r": 0}, "font": {"size": FONT_SIZE - 2, "color": INK["light"]},
+        "type": "buttons", "direction": "right", "active": shown, "showactive": True, "x": 0.0, "y": 1.0, "xanchor": "left",
+        "yanchor": "bottom", "pad": {"b": 34}, "font": {"size": FONT_SIZE - 2, "color": INK["light"]},
         "bgcolor": look.quiet if look.mode == "dark" else look.faint, "bordercolor": look.faint,
         "buttons": [{"label": s.name, "method": "animate", "args": [[s.name], still]} for s in stages],
     }  # fmt: skip
