@@ -67,6 +67,9 @@ class AttentionOnly(nn.Module):
     """Embedding, layers of causal attention alone, unembedding. Positions are added where Q and K are made, not to the
     residual stream: what a head moves is always a token, never a place."""
 
+    position: Tensor  # [token, d_model]
+    allowed: Tensor  # bool [query, key]
+
     def __init__(self, config: InductionConfig) -> None:
         super().__init__()
         self.config = config

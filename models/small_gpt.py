@@ -27,6 +27,18 @@ def byte_of_sign() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + at): byte for at, byte in enumerate(others)}
 
 
+def end_of_text(tokenizer: Tokenizer) -> int:
+    """The id of the end-of-text token.
+
+    Raises:
+        ValueError: for a tokenizer without one.
+    """
+    found = tokenizer.token_to_id(END_OF_TEXT)
+    if found is None:
+        raise ValueError(f"the tokenizer has no {END_OF_TEXT}")
+    return found
+
+
 class SmallGPT:
     """A loaded small GPT; one instance serves every visitor and is never changed."""
 
@@ -42,7 +54,7 @@ class SmallGPT:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.tokenizer.encode_special_tokens = True  # a visitor who types <|endoftext|> gets its letters
-        self.end_of_text: int = tokenizer.token_to_id(END_OF_TEXT)
+        self.end_of_text = end_of_text(tokenizer)
         signs = byte_of_sign()
         vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1])
         self._bytes = [

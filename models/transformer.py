@@ -7,6 +7,7 @@ Radford et al. 2019 (GPT-2): x ← x + Attention(Norm(x)); x ← x + FFN(Norm(x)
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +91,11 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.norm = nn.LayerNorm(config.d_model)
 
+    @property
+    def layers(self) -> tuple[Block, ...]:
+        """The blocks in order, with their type."""
+        return tuple(cast(Block, block) for block in self.blocks)
+
     def forward(self, ids: Tensor) -> Tensor:
         """ids [batch, token] -> logits [batch, token, n_vocab]."""
         return self.read_out(self.hidden(ids))
@@ -97,7 +103,7 @@ class GPT(nn.Module):
     def hidden(self, ids: Tensor) -> Tensor:
         """ids [batch, token] -> the last residual state [batch, token, d_model], before the last norm."""
         x = self.embed(ids)
-        for block in self.blocks:
+        for block in self.layers:
             x, _ = block(x)
         return x
 
@@ -140,7 +146,7 @@ def init_weights(model: GPT, seed: int) -> None:
 
 def layer_weights(model: GPT, layer: int) -> MultiHeadWeights:
     """The attention parameters of one layer, as the multi-head page reads them."""
-    attn = model.blocks[layer].attn
+    attn = model.layers[layer].attn
     return MultiHeadWeights(attn.qkv.weight, attn.qkv.bias, attn.out.weight, attn.out.bias, attn.n_head)
 
 
@@ -150,7 +156,7 @@ def trace_gpt(model: GPT, encoding: Encoding, heads_off: Collection[Head] = ()) 
     x = model.embed(ids)
     allowed = torch.ones(len(ids), len(ids), dtype=torch.bool, device=x.device).tril()
     hidden, layers = [x], []
-    for index, block in enumerate(model.blocks):
+    for index, block in enumerate(model.layers):
         off = [head for layer, head in heads_off if layer == index]
         normed = block.norm_attn(x)
         heads = multi_head(normed, layer_weights(model, index), allowed, off)
@@ -178,7 +184,7 @@ def step(model: GPT, ids: Tensor, cache: Cache | None = None) -> tuple[Tensor, C
     """
     x = model.embed(ids, start=cache[0][0].shape[2] if cache else 0)
     grown = []
-    for index, block in enumerate(model.blocks):
+    for index, block in enumerate(model.layers):
         x, layer = block(x, cache[index] if cache else None)
         grown.append(layer)
     return model.read_out(x), tuple(grown)

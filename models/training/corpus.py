@@ -136,8 +136,9 @@ def plain(text: str) -> str:
 
 
 def main() -> None:
-    for split in ("train", "heldout"):
-        documents = training_text(split)  # type: ignore[arg-type]
+    splits: tuple[Split, ...] = ("train", "heldout")
+    for split in splits:
+        documents = training_text(split)
         digest = hashlib.sha256("\0".join(documents).encode()).hexdigest()[:16]
         print(f"{split}: {len(documents):,} documents, {sum(map(len, documents)):,} characters, sha256 {digest}")
 

@@ -163,7 +163,7 @@ def head_figures(model: SmallGPT, documents: list[str]) -> HeadFigures:
 
     names = ("previous_token", "first_token", "same_token", "duplicate_token", "distance", "entropy")
     baseline = {name: round(statistics.fmean(getattr(one, name).item() for one in flat), 4) for name in names}
-    return HeadFigures(*(mean(name) for name in names), baseline)
+    return HeadFigures(**{name: mean(name) for name in names}, uniform=baseline)
 
 
 def _rounded(table: Tensor) -> list[list[float]]:

@@ -4,7 +4,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 
-from models.small_gpt import END_OF_TEXT
+from models.small_gpt import END_OF_TEXT, end_of_text
 from models.training.corpus import Split, training_text
 
 
@@ -25,7 +25,7 @@ def train_tokenizer(documents: list[str], n_vocab: int = 4096) -> Tokenizer:
 
 def token_stream(tokenizer: Tokenizer, split: Split) -> Tensor:
     """All documents of a split as one row of ids [token], each followed by end-of-text."""
-    end = tokenizer.token_to_id(END_OF_TEXT)
+    end = end_of_text(tokenizer)
     ids: list[int] = []
     for encoded in tokenizer.encode_batch(training_text(split), add_special_tokens=False):
         ids.extend(encoded.ids)
