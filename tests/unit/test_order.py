@@ -126,7 +126,7 @@ def test_the_trained_table_holds_a_clock(minilm):
 @given(offset=st.integers(-20, 20))
 def test_a_shift_is_found_where_there_is_one(offset):
     """32 positions a turn, four turns: the mean is zero, so that the components are the sine and the cosine."""
-    t = torch.arange(129) * 2 * math.pi / 32
+    t = torch.arange(129, dtype=torch.float64) * 2 * math.pi / 32
     fitted = fit_shift(sinusoidal(t, 2), offset, n_component=2)
     assert fitted.unseen < 1e-9
     torch.testing.assert_close(fitted.matrix @ fitted.matrix.T, torch.eye(2, dtype=torch.float64), atol=1e-9, rtol=0)
