@@ -94,7 +94,7 @@ def _bars(
     domain = None if limit is None else [-limit if signed else 0, limit]
     size = alt.Scale() if domain is None else alt.Scale(domain=domain, clamp=True)
     angle = 0 if sideways or many else -45
-    label = alt.Axis(labelExpr="split(datum.label, '\u200b')[1]", labelOverlap=True, labelAngle=angle)
+    label = alt.Axis(labelExpr="split(datum.label, '\u200b')[1]", labelOverlap=many, labelAngle=angle)
     name: dict[str, Any] = {"sort": None, "title": name_title or None, "axis": label}
     number: dict[str, Any] = {"title": title, "scale": size, "axis": alt.Axis(tickCount=4)}
     shape: dict[str, Any] = (
