@@ -83,10 +83,10 @@ class ZooEntry:
 
 
 ZOO = (
-    ZooEntry("bert", "BERT uncased", "BERT, MiniLM", "WordPiece", 30522, 2018, "bert-base-uncased.json.gz"),
+    ZooEntry("bert", "BERT", "BERT, MiniLM", "WordPiece", 30522, 2018, "bert-base-uncased.json.gz"),
     ZooEntry("gpt2", "GPT-2", "GPT-2, GPT-3", "byte-level BPE", 50257, 2019, "gpt2.json.gz"),
     ZooEntry("cl100k", "cl100k", "GPT-3.5, GPT-4", "byte-level BPE", 100277, 2022, "cl100k_base.tiktoken.gz"),
-    ZooEntry("mistral", "Mistral v1", "Mistral 7B", "SentencePiece BPE", 32000, 2023, "mistral-v1.json.gz"),
+    ZooEntry("mistral", "Mistral", "Mistral 7B", "SentencePiece BPE", 32000, 2023, "mistral-v1.json.gz"),
     ZooEntry("o200k", "o200k", "GPT-4o", "byte-level BPE", 200019, 2024, "o200k_base.tiktoken.gz"),
 )
 

@@ -27,10 +27,10 @@ EXPERIMENTS = (
     Experiment("Wikipedia's example", {"corpus": WIKIPEDIA, "alphabet": "characters", "split": "none", "step": 3},
                "aaabdaaabac becomes XdXac, with X = aaab."),
     Experiment("A tie", {"corpus": SENTENCE, "sentence": "ba ab ba ab", "step": 2}, "Equal counts: the pair of older symbols wins."),
-    Experiment("1000 merges of Shakespeare", {"corpus": SONNETS, "n_merges": 1000, "step": 1000},
+    Experiment("Sonnets, 1000 merges", {"corpus": SONNETS, "n_merges": 1000, "step": 1000},
                "20 000 characters: common words are single tokens by now."),
     Experiment("Across spaces", {"split": "none", "step": 60}, "Without borders between words, a piece may begin in one word and end in the next."),
-    Experiment("Bytes of other scripts", {"corpus": SENTENCE, "sentence": "naïve 北京 👩‍👩‍👧 สวัสดี مرحبا", "step": 3},
+    Experiment("Other scripts", {"corpus": SENTENCE, "sentence": "naïve 北京 👩‍👩‍👧 สวัสดี مرحبا", "step": 3},
                "One character may take four bytes, and a token may be a part of a character."),
 )  # fmt: skip
 
@@ -271,7 +271,8 @@ def chips_of(pairs: list[tuple[int, bytes]]) -> list[list[Chip]]:
     for i, raw in pairs:
         if not words or raw.startswith(b" "):
             words.append([])
-        label = str(i) if form == "ids" else tokens.hexadecimal(raw)
+        unknown = raw in (b"[UNK]", b"<unk>")
+        label = raw.decode() if unknown else str(i) if form == "ids" else tokens.hexadecimal(raw)
         words[-1].append(chip(raw, f"id {i}") if form == "pieces" else Chip(label, f"id {i} · {tokens.spelt(raw)[0]}"))
     return words
 
@@ -294,7 +295,7 @@ with main:
     for title, about, pairs, lossless, unknown in rows:
         lost = f", **{unknown} unknown**" if unknown else "" if lossless else ", cannot be undone"
         st.markdown(
-            f"**{title}** &ensp; **{len(pairs)}** tokens, {len(pairs) / len(shown_text):.2f} per character{lost} &ensp; :gray[{about}]"
+            f"**{title}** &ensp; **{len(pairs)}** token{'s' * (len(pairs) != 1)}, {len(pairs) / len(shown_text):.2f} per character{lost} &ensp; :gray[{about}]"
         )
         st.html(tokens.strip(chips_of(pairs[:200]), lab.look, f"{title}: {len(pairs)} tokens", tall=150))
 

@@ -13,6 +13,7 @@ from typing import Literal
 from app import text
 from app.theme import ROLES, Look, mix
 
+JOINERS = "\u200c\u200d"  # they shape the letters beside them and are nothing to see alone
 Mark = Literal["plain", "strong", "framed", "broken"]
 
 
@@ -71,7 +72,7 @@ def rows(table: Sequence[Sequence[str | Sequence[Sequence[Chip]]]], look: Look, 
 
     def cell(content: str | Sequence[Sequence[Chip]]) -> str:
         if isinstance(content, str):
-            return f"<td>{escape(content)}</td>"
+            return f"<td{' class=n' * (len(content) <= 12)}>{escape(content)}</td>"
         return "<td>" + "".join(f'<span class="w">{"".join(map(_chip, word))}</span>' for word in content) + "</td>"
 
     body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in table)
@@ -79,7 +80,8 @@ def rows(table: Sequence[Sequence[str | Sequence[Sequence[Chip]]]], look: Look, 
 
 
 def _chip(item: Chip) -> str:
-    shown = escape(text.visible(item.label, limit=28))
+    joiners = item.label and not item.label.strip(JOINERS)
+    shown = escape("".join(f"⟨{ord(c):X}⟩" for c in item.label[:4]) if joiners else text.visible(item.label, limit=28))
     hint = f' title="{escape(text.visible(item.hint, limit=200).replace("·", " "))}"' if item.hint else ""
     return f'<span class="t {item.mark}"{hint}>{shown}</span>'
 
@@ -93,7 +95,7 @@ def _style(look: Look) -> str:
         ".al-tokens{line-height:1.7;font-family:'Source Code Pro','Noto Sans Mono',ui-monospace,monospace;padding:2px 0}"
         ".al-tokens .w{display:inline-block;margin-right:5px;max-width:100%}"
         ".al-tokens table{border-collapse:collapse}.al-tokens td{padding:1px 14px 1px 0;vertical-align:top}"
-        ".al-tokens td:first-child{white-space:nowrap}@media (max-width:640px){.al-tokens td{display:block}}"
+        ".al-tokens td.n{white-space:nowrap}@media (max-width:640px){.al-tokens td{display:block}}"
         f".al-tokens .t{{display:inline-block;white-space:pre-wrap;overflow-wrap:anywhere;padding:0 .17em;margin:1px 1px 1px 0;"
         f"border-radius:3px;color:{look.ink};background:{plain};border:1.5px solid {plain}}}"
         f".al-tokens .t:nth-child(even){{background:{other};border-color:{other}}}"
