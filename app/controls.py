@@ -10,6 +10,7 @@ in the URL. Options appear in the URL as they are shown, so their words are part
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -40,6 +41,7 @@ class Controls:
     station: Station
     values: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, Any] = field(default_factory=dict)  # values as they stand in the URL
 
     def key(self, name: str) -> str:
         return SENTENCE_KEY if name == SENTENCE_KEY else f"{self.station.prefix}_{name}"
@@ -47,13 +49,27 @@ class Controls:
     def _prepare(self, name: str, default: Any, usable: Callable[[Any], bool]) -> str:
         key = self.key(name)
         self.defaults[name] = default
-        if key in st.session_state and not usable(st.session_state[key]):
+        returning = st.session_state.get(self._returning_key, set())
+        if name in returning or (key in st.session_state and not usable(st.session_state[key])):
             st.session_state[key] = default
+            returning.discard(name)
         return key
 
-    def _keep(self, name: str, value: T) -> T:
+    @property
+    def _returning_key(self) -> str:
+        return f"{self.station.prefix}__returning"
+
+    def _keep(self, name: str, value: T, shown: Any = None) -> T:
         self.values[name] = value
+        self.shown[name] = str(value).lower() if isinstance(value, bool) else value if shown is None else shown
         return value
+
+    def query(self) -> str:
+        """The page's state as an address holds it: every control that differs from its default."""
+        changed = {
+            self.key(name): self.shown[name] for name, value in self.values.items() if value != self.defaults[name]
+        }
+        return urlencode(changed, doseq=True, errors="replace")
 
     def slider(self, name: str, label: str, low: T, high: T, default: T, step: T | None = None, **more: Any) -> T:
         """A number from low to high. Pass floats throughout for a float."""
@@ -78,7 +94,8 @@ class Controls:
         key = self._prepare(name, default, lambda v: v in options)
         index = list(options).index(default)
         picked = st.selectbox(label, options, index, format_func=show, key=key, **BOUND, **more)
-        return self._keep(name, default if picked is None else picked)
+        picked = default if picked is None else picked
+        return self._keep(name, picked, show(picked))
 
     def segments(self, name: str, label: str, options: Sequence[str], default: str, **more: Any) -> str:
         """One of two to four short words, all in sight."""
@@ -92,7 +109,7 @@ class Controls:
         """Any number of a list; none by default."""
         key = self._prepare(name, [], lambda v: isinstance(v, (list, tuple)) and all(x in options for x in v))
         picked = st.multiselect(label, options, format_func=show, key=key, **BOUND, **more)
-        return self._keep(name, list(picked))
+        return self._keep(name, list(picked), [show(x) for x in picked])
 
     def switch(self, name: str, label: str, default: bool, **more: Any) -> bool:
         key = self._prepare(name, default, lambda v: isinstance(v, bool))
@@ -126,12 +143,13 @@ class Controls:
         return self._keep(SENTENCE_KEY, _bounded(st.session_state.get(key), DEFAULT_SENTENCE, MAX_CHARS))
 
     def apply(self, sets: Mapping[str, Any]) -> None:
-        """A button's callback: the named controls to their values, the others of this page to their defaults."""
-        for name, default in self.defaults.items():
-            if name != SENTENCE_KEY:
-                st.session_state[self.key(name)] = sets.get(name, default)
-        for name in sets.keys() - self.defaults.keys() | ({SENTENCE_KEY} & sets.keys()):
-            st.session_state[self.key(name)] = sets[name]
+        """A button's callback: the named controls to their values, the others of this page to their defaults.
+
+        A default may depend on other controls, so it is looked up when the control is drawn next.
+        """
+        st.session_state[self._returning_key] = self.defaults.keys() - sets.keys() - {SENTENCE_KEY}
+        for name, value in sets.items():
+            st.session_state[self.key(name)] = value
 
     def shows(self, sets: Mapping[str, Any]) -> bool:
         """Is the page in this state now?"""

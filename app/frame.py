@@ -6,8 +6,9 @@ with its shape and its maker), notes, ``Prediction`` and ``Proof``. Whatever ste
 
 import inspect
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,13 +16,20 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import syllabus, theme
+from app import share, syllabus, takeaway, theme
 from app.controls import Controls, Experiment
 from app.figures.charts import Chart
+from models.errors import CheckpointError
 
-__all__ = ["Experiment", "Lab", "Prediction", "Proof", "Stage", "navigation"]
+__all__ = ["Experiment", "Lab", "Prediction", "Proof", "Stage", "navigation", "run"]
 
-PLOTLY = {"displayModeBar": False, "doubleClick": False, "showTips": False}
+PLOTLY = {
+    "displaylogo": False,
+    "doubleClick": False,
+    "showTips": False,
+    "modeBarButtons": [["toImage"]],
+    "toImageButtonOptions": {"format": "svg"},
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Stage:
     shape: str = ""
     made_by: str = ""
     on_select: Callable[[], None] | None = None
+    tensors: Mapping[str, Any] | None = None  # name -> numpy array, where what is drawn is not the tensor itself
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,12 @@ class Lab:
         self.look = look()
         self.controls_of_page = Controls(self.station)
         self._watch: str | None = None
+        self.drawn: list[Stage] = []
         with st.container(key="lab_page"):
             with st.container(key="lab_head", gap=None):
-                st.title(self.station.title, anchor=False)
+                with st.container(horizontal=True, horizontal_alignment="distribute", wrap=False):
+                    st.title(self.station.title, anchor=False, width="content")
+                    self._share = st.container(horizontal=True, horizontal_alignment="right", width=190, gap="xsmall")
                 st.markdown(self.station.question)
             with st.container(key="lab_formula", gap="xsmall"):
                 self._formula = st.container()
@@ -86,8 +98,10 @@ class Lab:
                 self._sections = st.container(gap="medium")
                 st.divider()
                 self._predict, self._prove = st.columns(2, gap="large")
+                self._take = st.container()
                 self._next = st.container()
         self._links()
+        _open_lab.set(self)
 
     @contextmanager
     def controls(self, experiments: Sequence[Experiment] = ()) -> Iterator[Controls]:
@@ -188,6 +202,13 @@ class Lab:
                         opened.caption(f"`{_place(function)}`")
                         opened.code(inspect.getsource(function), language="python")
 
+    def close(self) -> None:
+        """The last word of a page: the link to what it shows, now that all its controls are known."""
+        with self._share:
+            share.draw(self.controls_of_page)
+        with self._take:
+            takeaway.draw(self.station.prefix, self.drawn, share.link(self.controls_of_page))
+
     def _links(self) -> None:
         before, after = syllabus.neighbours(self.station.slug)
         left, middle, right = self._next.columns(3)
@@ -201,6 +222,20 @@ class Lab:
                 link(after, f"{after.title} →")
 
 
+_open_lab: ContextVar[Lab | None] = ContextVar("open_lab", default=None)
+
+
+def run(page: Any) -> None:
+    """One run of the visitor's page; a model that cannot be had is one sentence, and the page keeps its frame."""
+    _open_lab.set(None)
+    try:
+        page.run()
+    except CheckpointError as problem:
+        st.error(f"{problem} The other pages still work.")
+    if lab := _open_lab.get():
+        lab.close()
+
+
 def look() -> theme.Look:
     """The visitor's theme, for everything that is drawn."""
     return theme.Look("dark" if st.context.theme.type == "dark" else "light")
@@ -208,6 +243,8 @@ def look() -> theme.Look:
 
 def draw(stage: Stage) -> Any:
     """A figure with its title and shape above and its maker below, wherever it stands."""
+    if lab := _open_lab.get():
+        lab.drawn.append(stage)
     shape = f" &ensp; :gray[`{stage.shape}`]" if stage.shape else ""
     st.markdown(f"**{stage.title}**{shape}")
     if isinstance(stage.figure, str):  # a strip of tokens: HTML that app/figures/tokens.py has escaped

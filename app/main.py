@@ -11,15 +11,10 @@ if ROOT not in sys.path:
 import streamlit as st  # noqa: E402
 
 from app import compute, frame, theme  # noqa: E402
-from models.errors import CheckpointError  # noqa: E402
 
 st.set_page_config(
     page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide", initial_sidebar_state=264
 )
 st.html(theme.css(frame.look().mode))
 compute.warm()
-page = frame.navigation()
-try:
-    page.run()
-except CheckpointError as problem:
-    st.error(f"{problem} The other pages still work.")
+frame.run(frame.navigation())

@@ -178,8 +178,8 @@ def latex(role: str, symbol: str, mode: Mode) -> str:
 # after the question: the page's parts are flex items, so an order suffices.
 _CSS = """
 <style>
-.stMainBlockContainer {padding-top: 3.4rem; padding-bottom: 3rem; max-width: 1500px;}
-.st-key-lab_head h1 {font-size: 1.75rem; padding: 0 0 .6rem 0;}
+.stMainBlockContainer {padding-top: 3.9rem; padding-bottom: 3rem; max-width: 1500px;}
+.st-key-lab_head h1 {font-size: 1.75rem; padding: 0;}
 .st-key-lab_head p {font-size: 1.1rem; margin-top: .35rem;}
 [class*="st-key-lab_chapter_"] h3 {font-size: 1.15rem; padding: 0;}
 [class*="st-key-lab_chapter_"] a p {white-space: normal;}
@@ -192,7 +192,7 @@ _CSS = """
   .stMainBlockContainer {padding-left: 1rem; padding-right: 1rem;}
   .st-key-lab_page > :has(> .st-key-lab_formula), .st-key-lab_formula {order: 2;}
   .st-key-lab_page > :has(> .st-key-lab_below), .st-key-lab_below {order: 3;}
-  .js-plotly-plot .xtick text, .js-plotly-plot .ytick text {font-size: 11px !important;}
+  .js-plotly-plot [class$="tick"] > text {font-size: 11px !important;}
   [data-testid="stColumn"]:has(> * > .st-key-lab_stage, > * > * > .st-key-lab_stage) {order: -1;}
 }
 @media (min-width: 1800px) {

@@ -128,6 +128,7 @@ lab.stage(Stage(
     "attention_pipeline", "Who looks at whom", figure, shape=f"weights [query {n} × key {n}]",
     alt=f"Attention weights of {n} tokens. The framed cell is {row[j]:.2f}; the largest is {now.weights.max():.2f}.",
     made_by=f"{made_by} Click a cell to open it; the buttons morph the grid.", on_select=clicked,
+    tensors={name: getattr(now, name).cpu().numpy() for name in ("q", "k", "v", "scores", "scaled", "masked", "weights", "output")},
 ))  # fmt: skip
 
 top, change = int(row.argmax()), float(other.weights[i].max() - row.max())
