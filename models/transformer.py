@@ -124,24 +124,22 @@ class GPT(nn.Module):
 
 
 def init_weights(model: GPT, seed: int) -> None:
-    """Seeded weights, drawn on the CPU: matrices N(0, 1/fan_in), those that write into the residual stream smaller by
-    √(2·n_layer) as in GPT-2; token embeddings N(0, 0.02); biases 0.
+    """Seeded weights, drawn on the CPU: matrices N(0, 1/fan_in), those that write into the residual stream 0, so that
+    at first it carries embeddings alone; token embeddings N(0, 0.04); biases 0.
 
-    The learned positions start as sine waves (d_model must be even), five times as large as the tokens: the tied head
-    makes token embeddings grow at once, and where they drown the positions no head finds the token before it.
+    The learned positions start as sine waves (d_model must be even) of a size that is heard beside the tokens: the tied
+    head makes token embeddings grow at once, and where they drown the positions no head finds the token before it.
     """
     generator = torch.Generator().manual_seed(seed)
-    into_residual = (2 * model.config.n_layer) ** -0.5
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name.endswith("bias"):
+            if name.endswith(("bias", "attn.out.weight", "ffn_out.weight")):
                 parameter.zero_()
             elif parameter.dim() == 2:
-                scale = 0.02 if name == "token.weight" else parameter.shape[1] ** -0.5
-                scale *= into_residual if name.endswith(("attn.out.weight", "ffn_out.weight")) else 1.0
+                scale = 0.04 if name == "token.weight" else parameter.shape[1] ** -0.5
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
         waves = sinusoidal(torch.arange(model.config.n_context), model.config.d_model, dtype=torch.float32)
-        model.position.weight.copy_(waves * 0.1 * math.sqrt(2))  # root mean square 0.1: a sine's own is 1/√2
+        model.position.weight.copy_(waves * 0.06 * math.sqrt(2))  # root mean square 0.06: a sine's own is 1/√2
 
 
 def layer_weights(model: GPT, layer: int) -> MultiHeadWeights:

@@ -64,7 +64,7 @@ def _training(settings: dict[str, Any]) -> str:
 
     {settings["command"]}
 
-{settings["steps"]:,} steps of {config["batch"]} × {settings["shape"]["n_context"]} tokens in {settings["minutes"]} minutes of one CPU thread or one device. AdamW (β 0.9, 0.95; weight decay {config["weight_decay"]}), {config["warmup"]:.0%} linear warm-up to {config["peak_lr"]:g}, then a cosine down to {config["last_lr"]:g}; gradients clipped to norm {config["clip"]:g}; matrix products in bf16. Seed {config["seed"]} draws the weights and every batch. A run by minutes is as long as the machine is fast; `--steps {settings["steps"]}` makes one of this length that no clock decides.{state}
+{settings["steps"]:,} steps of {config["batch"]} × {settings["shape"]["n_context"]} tokens in {settings["minutes"]} minutes of one CPU thread or one device. AdamW (β 0.9, 0.99; weight decay {config["weight_decay"]}), {config["warmup"]:.0%} linear warm-up to {config["peak_lr"]:g}, then a cosine down to {config["last_lr"]:g}; gradients clipped to norm {config["clip"]:g}; matrix products in bf16. Seed {config["seed"]} draws the weights and every batch. A run by minutes is as long as the machine is fast; `--steps {settings["steps"]}` makes one of this length that no clock decides.{state}
 
 | step | minutes | held-out nats per token (a part of the held-out text) |
 |---:|---:|---:|

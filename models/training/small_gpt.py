@@ -36,7 +36,7 @@ class TrainConfig:
     steps: int | None = None
     seed: int = 0
     batch: int = 8
-    peak_lr: float = 2e-3
+    peak_lr: float = 1.5e-3
     last_lr: float = 5e-5
     warmup: float = 0.02  # share of the run
     weight_decay: float = 0.1
@@ -144,7 +144,7 @@ def new_run(config: TrainConfig, device: torch.device, shape: GPTConfig) -> Run:
     matrices = [p for n, p in model.named_parameters() if p.dim() > 1 and not n.startswith("position")]
     others = [p for n, p in model.named_parameters() if p.dim() < 2 or n.startswith("position")]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return Run(model, torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, 0.95), fused=True), history=[])
+    return Run(model, torch.optim.AdamW(groups, lr=config.peak_lr, betas=(0.9, 0.99), fused=True), history=[])
 
 
 def save_run(run: Run, config: TrainConfig, path: Path) -> None:
