@@ -143,7 +143,7 @@ words, cut = strip_of_text(step)
 lab.stage(Stage(
     "bpe_merges_text", f"The text after merge {step}" if step else "The text before the first merge",
     tokens.strip(words, lab.look, f"The training text in {trace.n_token(step)} tokens", tall=216),
-    shape=f"tokens [{trace.n_token(step):,}]", alt="",
+    shape=f"tokens [{trace.n_token(step):,}]", alt="", tensors={"token_ids": np.array([i for ids in trace.corpus_at(step) for i in ids])},
     made_by=f"Trained on {trace.n_char:,} characters in {seconds:.2f} s on the CPU. Filled: the newest piece."
     + (" A window of the text is shown." if cut else "") + " Hover a piece for its id and bytes.",
 ))  # fmt: skip
@@ -239,6 +239,7 @@ with main:
     lab.draw(Stage(
         "bpe_merges_tree", "The tree of a word", merges.tree(nodes, tree.roots, lab.look), shape=f"tokens [{len(tree.roots)}]",
         alt=f"After {several(step, 'merge')} the word is cut into {spelling}.",
+        tensors={name: np.array([-1 if getattr(n, name) is None else getattr(n, name) for n in tree.nodes]) for name in ("id", "start", "end", "step", "left", "right")},
         made_by=f"Filled: its tokens after {several(step, 'merge')}, ids {', '.join(str(node.id) for node in tree.tokens[:12])}. Hover a piece for its merge.",
     ))  # fmt: skip
     seen = set(split_words(corpus_text))

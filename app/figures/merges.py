@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.charts import finish
+from app.figures.charts import UNFILLED, Chart, finish
 from app.theme import FONT_SIZE, Look
 
 
@@ -34,22 +34,35 @@ class Node:
     right: int | None = None
 
 
-def candidates(bars: Sequence[Bar], look: Look, height: int = 230) -> Any:
+def candidates(bars: Sequence[Bar], look: Look, height: int = 230) -> Chart:
     """Sideways bars, the first on top, each with its count written at its end."""
-    rows = [(f"{at}\u200b{bar.label}", bar.label, bar.count, bar.state) for at, bar in enumerate(bars)]
-    table = pd.DataFrame(rows, columns=["key", "pair", "count", "state"])
+    seen = tuple(state for state in ("chosen", "tied", "other") if any(bar.state == state for bar in bars))
+    spec = _candidates(seen, look, height)
+    # Two equal names are two bars: the place is the category and the name is only written beside it.
+    rows = [
+        {"key": f"{at}\u200b{bar.label}", "pair": bar.label, "count": bar.count, "state": bar.state}
+        for at, bar in enumerate(bars)
+    ]
+    domain = {"domain": [0, max((bar.count for bar in bars), default=1) * 1.08]}
+    layers = []
+    for layer in spec["layer"]:
+        encoding = layer["encoding"] | {"x": layer["encoding"]["x"] | {"scale": domain}}
+        layers.append(layer | {"data": {"values": rows}, "encoding": encoding})
+    return Chart(spec | {"layer": layers})
+
+
+@lru_cache(maxsize=32)
+def _candidates(seen: tuple[str, ...], look: Look, height: int) -> dict[str, Any]:
     shades = {"chosen": look.role("weight"), "tied": look.role("cell"), "other": look.masked}
-    seen = [state for state in shades if state in set(table["state"])]
     label = alt.Axis(labelExpr="split(datum.label, '\u200b')[1]", labelLimit=220)
-    top = max((bar.count for bar in bars), default=1)
-    base = alt.Chart(table).encode(
+    base = alt.Chart(UNFILLED).encode(
         y=alt.Y("key:N", sort=None, title=None, axis=label),
-        x=alt.X("count:Q", title="times in the text", scale=alt.Scale(domain=[0, top * 1.08]), axis=alt.Axis(tickCount=5, format="d")),
+        x=alt.X("count:Q", title="times in the text", axis=alt.Axis(tickCount=5, format="d")),
         tooltip=[alt.Tooltip("pair:N"), alt.Tooltip("count:Q"), alt.Tooltip("state:N")],
-    )  # fmt: skip
-    colour = alt.Color("state:N", scale=alt.Scale(domain=seen, range=[shades[s] for s in seen]), title=None)
+    )
+    colour = alt.Color("state:N", scale=alt.Scale(domain=list(seen), range=[shades[s] for s in seen]), title=None)
     words = base.mark_text(align="left", dx=5, color=look.ink, fontSize=FONT_SIZE - 2).encode(text="count:Q")
-    return finish(alt.layer(base.mark_bar().encode(color=colour), words), look, height)
+    return finish(alt.layer(base.mark_bar().encode(color=colour), words), look, height).to_dict()
 
 
 def tree(nodes: Sequence[Node], roots: Sequence[int], look: Look, *, least_height: int = 120) -> go.Figure:
