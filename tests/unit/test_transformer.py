@@ -116,7 +116,7 @@ def test_a_fresh_model_knows_nothing() -> None:
     assert sum(p.numel() for p in model.parameters()) == 4_240_896
     ids = torch.randint(4096, (2, 64), generator=torch.Generator().manual_seed(0))
     loss = F.cross_entropy(model(ids)[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
-    assert loss.item() == pytest.approx(math.log(4096), abs=0.2)
+    assert loss.item() == pytest.approx(math.log(4096), abs=0.5)
     again = GPT(GPTConfig())
     init_weights(again, 0)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
