@@ -22,6 +22,7 @@ BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 DEFAULT_SENTENCE = "The cat sat on the mat because it was tired."
 SENTENCE_KEY = "sentence"
 MAX_CHARS = 400
+SHORT = 65  # a slider over fewer whole numbers is drawn as a list of them
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ class Controls:
         if low == high:  # Streamlit refuses a slider with one position; there is nothing to choose then
             self.defaults[name] = low
             return self._keep(name, low)
+        if isinstance(low, int) and isinstance(high, int) and step in (None, 1) and high - low < SHORT:
+            # A slider whose ends move (the layers of another model) is a new widget to Streamlit, and what an
+            # experiment sets on it in the same run never reaches the URL. One of a list keeps its identity.
+            return self.steps(name, label, list(range(low, high + 1)), default, **more)  # type: ignore[arg-type,return-value]
         key = self._prepare(name, default, lambda v: isinstance(v, (int, float)) and low <= v <= high)  # type: ignore[operator]
         return self._keep(name, st.slider(label, low, high, default, step, key=key, **BOUND, **more))  # type: ignore[type-var]
 
