@@ -14,6 +14,9 @@ from app.theme import Look
 from models import texts
 from models.bpe import BPEConfig, train_timed
 from models.bpe_encode import encode, piece_of
+from models.gates import GatesConfig, open_gates
+from models.gradient_race import RaceConfig, race
+from models.positional import PositionalConfig, encode_positions
 
 Picture = tuple[np.ndarray, str]
 MAX_TOKENS = 16
@@ -47,6 +50,12 @@ def _lens(sentence: str) -> Picture:
     return torch.stack(best).detach().cpu().numpy(), "probability"
 
 
+def _positions(sentence: str) -> Picture:
+    """A row of waves for each place that the sentence has."""
+    n_token = len(compute.read("minilm", sentence, MAX_TOKENS).ids)
+    return encode_positions(PositionalConfig(n_token, 32)).encoding.numpy(), "signed"
+
+
 def _merges(sentence: str) -> Picture:
     """Merges from top to bottom, the sentence's bytes from left to right: the size of the token that each is in."""
     trace, _ = compute.run(train_timed, texts.read("bpe_paragraph"), BPEConfig(200, min_count=2))
@@ -57,11 +66,26 @@ def _merges(sentence: str) -> Picture:
     return np.array(rows, dtype=np.float32), "probability"
 
 
+def _states(sentence: str) -> Picture:
+    read = sentence[: 2 * MAX_TOKENS]
+    hidden = compute.run(race, RaceConfig(text=read, n_step=len(read), n_hidden=16)).rnn.hidden
+    return hidden.T.numpy(), "signed"
+
+
+def _gates(sentence: str) -> Picture:
+    trace = compute.run(open_gates, GatesConfig(sentence[: 2 * MAX_TOKENS])).free
+    busy = trace.forget.std(0, unbiased=False).argsort(descending=True)[:16]
+    return trace.forget[:, busy].T.numpy(), "probability"
+
+
 PICTURES: dict[str, Callable[[str], Picture]] = {
     "bpe-merges": _merges,
+    "rnn-gradients": _states,
+    "lstm-gates": _gates,
     "attention": _attention,
     "multi-head": _heads,
     "causal-mask": _causal,
+    "positional-encoding": _positions,
     "head-explorer": _explorer,
     "next-token": _lens,
 }

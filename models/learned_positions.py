@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from models.positional import sinusoidal
 
 
 @dataclass(frozen=True)
@@ -96,3 +99,9 @@ def fit_shift(table: Tensor, offset: int, n_component: int = 8, start: int = 1, 
     solution = torch.linalg.lstsq(source[0::2], target[0::2]).solution
     misses = [float((source[at::2] @ solution - target[at::2]).norm() / target[at::2].norm()) for at in (0, 1)]
     return FittedShift(offset, solution.T, *misses)
+
+
+def likeness_to_sinusoids(table: Tensor, base: float = 10000.0) -> float:
+    """The mean cosine of a table's rows with the sinusoidal rows of the same positions; near 0 for unrelated tables."""
+    waves = sinusoidal(torch.arange(len(table)), table.shape[1], base)
+    return float(F.cosine_similarity(table.double().cpu(), waves, dim=-1).mean())

@@ -89,7 +89,7 @@ def _turned(x: Tensor, positions: Tensor, config: PositionalConfig) -> Tensor:
 
 @dataclass(frozen=True)
 class MovedPair:
-    """One query and one key, always ``offset`` apart, at many places: the key at ``start``, ``start`` + 1, ..."""
+    """One query and one key, the key always ``offset`` further on: the query at ``start``, ``start`` + 1, ..."""
 
     start: int
     rotary: Tensor  # [place] score / √d when both are turned
@@ -102,24 +102,26 @@ def move_pair(
     """Walk a query and a key along the positions together.
 
     ``table`` [position, d_model] gives the added rows; None takes the config's sinusoids. Added rows are scaled to the
-    size of the content (unit variance a feature), so that they weigh as much.
+    size of the content (unit variance a feature), so that they weigh as much. A learned table's row 0 is left out: it
+    always holds the mark of a beginning and stands far from all others.
 
     Raises:
         ValueError: if the table is too short for a single place.
     """
-    start = max(0, -offset)
+    first = 0 if table is None else 1
+    start = max(first, first - offset)
     if table is not None:
         places = min(places, len(table) - start - max(0, offset))
         if places < 1:
             raise ValueError(f"a table of {len(table)} rows has no two positions {offset} apart")
     at = torch.arange(start, start + places)
     q, k = query_and_key(config.d_model, seed)
-    turned = (_turned(q, at + offset, config) * _turned(k, at, config)).sum(-1) / math.sqrt(config.d_model)
+    turned = (_turned(q, at, config) * _turned(k, at + offset, config)).sum(-1) / math.sqrt(config.d_model)
     if table is None:
-        added_q, added_k = rows(at.double() + offset, config), rows(at.double(), config)
+        added_q, added_k = rows(at.double(), config), rows(at.double() + offset, config)
     else:
         q, k = query_and_key(table.shape[1], seed)
-        added_q, added_k = table.double().cpu()[at + offset], table.double().cpu()[at]
+        added_q, added_k = table.double().cpu()[at], table.double().cpu()[at + offset]
     size = torch.cat([added_q, added_k]).square().mean().sqrt()
     added = ((q + added_q / size) * (k + added_k / size)).sum(-1) / math.sqrt(len(q))
     return MovedPair(start, turned, added)

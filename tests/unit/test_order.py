@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import checkpoints
-from models.learned_positions import directions, fit_shift, strongest_wave, waves_in
+from models.learned_positions import directions, fit_shift, likeness_to_sinusoids, strongest_wave, waves_in
 from models.order import OrderConfig, compare, matched, reorder, run_encoder
 from models.positional import PositionalConfig, encode_positions, rows, shift, sinusoidal
 
@@ -138,6 +138,13 @@ def test_shift_zero_is_the_identity_and_a_trained_table_has_no_exact_one(minilm)
     assert fit_shift(minilm.positions, 5).unseen > 0.1
     with pytest.raises(ValueError, match="too few"):
         fit_shift(minilm.positions, 120)
+
+
+def test_likeness_to_sinusoids(minilm):
+    waves = sinusoidal(torch.arange(40), 16)
+    assert likeness_to_sinusoids(3 * waves) == pytest.approx(1)
+    assert likeness_to_sinusoids(-waves) == pytest.approx(-1)
+    assert abs(likeness_to_sinusoids(minilm.positions)) < 0.1, "nobody gave MiniLM the formula"
 
 
 def test_directions_keep_distances():
