@@ -121,10 +121,11 @@ class Controls:
         return self._keep(name, st.toggle(label, default, key=key, **BOUND, **more))
 
     def seed(self, default: int = 0, label: str = "Seed", **more: Any) -> int:
-        """The seed of everything random on this page: the same seed draws the same picture on every machine."""
-        key = self._prepare("seed", default, lambda v: isinstance(v, int) and 0 <= v <= 9999)
-        value = st.number_input(label, 0, 9999, default, key=key, **BOUND, **more)
-        return self._keep("seed", default if value is None else int(value))
+        """The seed of everything random on this page: the same seed draws the same picture on every machine.
+
+        A slider, because Streamlit's number box raises on an address that says "1e999".
+        """
+        return self.slider("seed", label, 0, 99, default, **more)
 
     def text(
         self, name: str, label: str, default: str, max_chars: int = MAX_CHARS, live: str | bool = "300ms", **more: Any

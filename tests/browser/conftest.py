@@ -65,7 +65,7 @@ def visit(browser, server):
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.faults, page.sent = [], []  # what went wrong; what the page asked of the server
-        page.on("websocket", lambda socket: socket.on("framesent", page.sent.append))
+        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.on("dialog", lambda dialog: (page.faults.append(f"dialog {dialog.message}"), dialog.dismiss()))
         # On a deep link Streamlit first asks for its own addresses under the page's path: those 404s are not ours.

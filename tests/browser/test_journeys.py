@@ -15,6 +15,21 @@ OVERFLOW = """() => { const m = document.querySelector('[data-testid=stMain]');
     return Math.max(m.scrollWidth - m.clientWidth, document.documentElement.scrollWidth - innerWidth) }"""
 
 
+HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) :red[x] $\\frac{1}{2}$ <b>b</b>"
+PLANTED = """document.querySelectorAll("img[src='x'], a[href^='javascript']").length
+    + [...document.querySelectorAll('.stMarkdownColoredText')].filter(e => e.textContent.trim() === 'x').length"""
+GROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+TICKS = """[...document.querySelectorAll('.js-plotly-plot .xtick text, .js-plotly-plot .ytick text')]
+    .map(t => getComputedStyle(t).fill)"""
+
+
+def type_sentence(page, text):
+    box = page.get_by_label("Your sentence")
+    box.fill(text)
+    box.press("Enter")
+    settle(page)
+
+
 def main_figure(page):
     return page.locator(
         ".st-key-lab_stage .js-plotly-plot, .st-key-lab_stage [data-testid=stVegaLiteChart]"
@@ -22,53 +37,37 @@ def main_figure(page):
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_desktop_shows_the_main_figure_whole(visit, slug):
+def test_a_page_on_a_desk_and_its_link_on_a_phone_in_the_dark(visit, slug):
+    """One journey a page, because a browser's loads are what the suite spends its time on."""
     page = visit(slug)
     box = main_figure(page)
     assert box["y"] + box["height"] <= 900, "question, formula, controls and main figure fit the first screenful"
     assert page.evaluate(OVERFLOW) <= 2
+    page.locator("[class*='_experiment_'] button").nth(1).click()
+    settle(page)
+    mine = page.evaluate(NUMBERS)
+    assert len(mine) > 200, "there are numbers to compare"
+
+    friend = visit(page.url.split("/", 3)[3], viewport={"width": 390, "height": 844}, color_scheme="dark")
+    assert friend.url == page.url, "the link holds the whole state, and nothing of it is refused"
+    assert friend.evaluate(NUMBERS) == mine
+    assert main_figure(friend)["y"] < 330, "on a phone the figure comes straight after the question"
+    assert friend.evaluate(OVERFLOW) <= 2
+    assert friend.evaluate(GROUND) == "rgb(18, 21, 28)"
+    assert set(friend.evaluate(TICKS)) <= {"rgb(230, 233, 240)"}
+
+    type_sentence(page, HOSTILE)
+    assert page.evaluate(PLANTED) == 0, "typed markup stays text"
+    assert page.locator("[data-testid=stException]").count() == 0
     assert not page.faults
-
-
-@pytest.mark.parametrize("slug", SLUGS)
-def test_phone_shows_the_figure_straight_after_the_question(visit, slug):
-    page = visit(slug, viewport={"width": 390, "height": 844})
-    assert main_figure(page)["y"] < 330
-    assert page.evaluate(OVERFLOW) <= 2
-    assert not page.faults
-
-
-@pytest.mark.parametrize("slug", SLUGS)
-def test_dark_is_finished(visit, slug):
-    page = visit(slug, color_scheme="dark")
-    ground = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
-    assert ground == "rgb(18, 21, 28)"
-    words = page.evaluate("[...document.querySelectorAll('.js-plotly-plot .xtick text, .js-plotly-plot .ytick text')]"
-                          ".map(t => getComputedStyle(t).fill)")  # fmt: skip
-    assert all(fill == "rgb(230, 233, 240)" for fill in words)
-    assert not page.faults
-
-
-@pytest.mark.parametrize("slug", SLUGS)
-def test_a_link_gives_a_friend_the_same_numbers(visit, slug):
-    page = visit(slug)
-    for button in page.locator("[class*='_experiment_'] button").all()[1:3]:
-        button.click()
-        settle(page)
-        mine = page.evaluate(NUMBERS)
-        assert len(mine) > 200, "there are numbers to compare"
-        friend = visit(page.url.split("/", 3)[3])
-        assert friend.url == page.url
-        assert friend.evaluate(NUMBERS) == mine
-    assert not page.faults
+    assert not friend.faults
 
 
 def test_a_sentence_travels_along_the_road(visit):
     page = visit()
-    box = page.get_by_label("Your sentence")
-    box.fill("The dog chased the ball.")
-    box.press("Enter")
-    settle(page)
+    type_sentence(page, HOSTILE)
+    assert page.evaluate(PLANTED) == 0
+    type_sentence(page, "The dog chased the ball.")
     assert "sentence=The+dog+chased+the+ball." in page.url
     page.locator(".st-key-lab_chapter_3").get_by_role("link", name="Attention", exact=True).click()
     settle(page)
@@ -98,17 +97,4 @@ def test_a_click_opens_a_cell_and_the_stages_morph_without_the_server(visit):
     page.wait_for_timeout(600)
     assert page.evaluate(NUMBERS) != before
     assert len(page.sent) == asked, "no rerun was asked for"
-    assert not page.faults
-
-
-@pytest.mark.parametrize("slug", ["", *SLUGS])
-def test_typed_markup_stays_text(visit, slug):
-    page = visit(slug)
-    box = page.get_by_label("Your sentence")
-    box.fill("<img src=x onerror=alert(1)> [x](javascript:alert(1)) :red[x] $\\frac{1}{2}$ <b>b</b>")
-    box.press("Enter")
-    settle(page)
-    planted = "document.querySelectorAll(\"img[src='x'], a[href^='javascript'], [data-testid=stMain] .stMarkdownColoredText\").length"
-    assert page.evaluate(planted) == 0
-    assert page.locator("[data-testid=stException]").count() == 0
     assert not page.faults
