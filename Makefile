@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: run test lint models train chromium
+.PHONY: run test lint models train chromium pictures
 
 run: .venv/.app
 	@echo "Attention Lab: http://localhost:$(PORT)"
@@ -40,3 +40,7 @@ chromium: .venv/.test
 	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	|| $(BIN)/playwright install chromium
+
+# The README's pictures again, from the app as it is.
+pictures: .venv/.test chromium
+	$(BIN)/python -m tests.browser.pictures

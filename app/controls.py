@@ -17,6 +17,7 @@ import streamlit as st
 from app.syllabus import Station
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
 DEFAULT_SENTENCE = "The cat sat on the mat because it was tired."
@@ -72,7 +73,7 @@ class Controls:
         }
         return urlencode(changed, doseq=True, errors="replace")
 
-    def slider(self, name: str, label: str, low: T, high: T, default: T, step: T | None = None, **more: Any) -> T:
+    def slider(self, name: str, label: str, low: N, high: N, default: N, step: N | None = None, **more: Any) -> N:
         """A number from low to high. Pass floats throughout for a float."""
         if low == high:  # Streamlit refuses a slider with one position; there is nothing to choose then
             self.defaults[name] = low
@@ -80,9 +81,9 @@ class Controls:
         if isinstance(low, int) and isinstance(high, int) and step in (None, 1) and high - low < SHORT:
             # A slider whose ends move (the layers of another model) is a new widget to Streamlit, and what an
             # experiment sets on it in the same run never reaches the URL. One of a list keeps its identity.
-            return self.steps(name, label, list(range(low, high + 1)), default, **more)  # type: ignore[arg-type,return-value]
-        key = self._prepare(name, default, lambda v: isinstance(v, (int, float)) and low <= v <= high)  # type: ignore[operator]
-        return self._keep(name, st.slider(label, low, high, default, step, key=key, **BOUND, **more))  # type: ignore[type-var]
+            return self.steps(name, label, list(range(low, high + 1)), default, **more)
+        key = self._prepare(name, default, lambda v: isinstance(v, (int, float)) and low <= v <= high)
+        return self._keep(name, st.slider(label, low, high, default, step, key=key, **BOUND, **more))
 
     def steps(self, name: str, label: str, options: Sequence[T], default: T, **more: Any) -> T:
         """One of an ordered list of values, on a slider."""

@@ -6,7 +6,7 @@ Vaswani et al. 2017, "Attention Is All You Need", equation 1:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -35,8 +35,7 @@ class AttentionTrace:
 
     def head(self, index: int) -> "AttentionTrace":
         """The same stages for one head of a trace with a head axis."""
-        stages = {name: value if value is None else value[index] for name, value in vars(self).items()}
-        return AttentionTrace(**stages)
+        return replace(self, **{name: value[index] for name, value in vars(self).items() if value is not None})
 
 
 def attend(

@@ -12,7 +12,7 @@ from app.theme import Look
 
 AxisScale = Literal["linear", "log", "symlog"]
 Spec = dict[str, Any]
-UNFILLED = alt.Data(values=[])  # type: ignore[arg-type]
+UNFILLED = alt.Data(values=[])
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def hatch(mask: Array, look: Look, **more: Any) -> list[dict[str, Any]]:
             xs, ys = [*xs, start[0], end[0], math.nan], [*ys, start[1], end[1], math.nan]
     return [
         {"type": "heatmap", "z": ground, "colorscale": grey, "showscale": False, "hoverinfo": "skip"} | more,
-        {"type": "scatter", "x": np.float32(xs), "y": np.float32(ys), "mode": "lines", "hoverinfo": "skip",
+        {"type": "scatter", "x": np.array(xs, np.float32), "y": np.array(ys, np.float32), "mode": "lines", "hoverinfo": "skip",
          "line": {"color": look.quiet, "width": 0.8}} | more,
     ]  # fmt: skip
 
@@ -223,8 +223,8 @@ def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit
         "showscale": False,
         "hoverinfo": "skip",
     }
-    index = np.arange(n_map)
-    x, y = (index % columns) * wide + (n_column - 1) / 2, (index // columns) * tall + (n_row - 1) / 2
+    every = np.arange(n_map)
+    x, y = (every % columns) * wide + (n_column - 1) / 2, (every // columns) * tall + (n_row - 1) / 2
     unseen = {"marker": {"opacity": 0}}
     marks = {"type": "scatter", "mode": "markers", "x": x, "y": y, "text": list(titles),
              "hovertemplate": "%{text}<extra></extra>", "selected": unseen, "unselected": unseen,

@@ -42,9 +42,13 @@ def test_cuda_gives_the_same_picture():
 
     weights, x = random_weights(32, 4, seed=1), torch.randn(9, 32, generator=torch.Generator().manual_seed(2))
     moved = replace(weights, **{n: getattr(weights, n).cuda() for n in ("w_qkv", "b_qkv", "w_out", "b_out")})
-    torch.testing.assert_close(multi_head(x.cuda(), moved).output.cpu(), multi_head(x, weights).output, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        multi_head(x.cuda(), moved).output.cpu(), multi_head(x, weights).output, atol=1e-5, rtol=1e-4
+    )
     for name in checkpoints.names():
         here, there = checkpoints.load(name, "cpu"), checkpoints.load(name, "cuda")
         encoding = here.encode("The cat sat on the mat because it was tired.")
         with torch.no_grad():
-            torch.testing.assert_close(there.trace(encoding).final.cpu(), here.trace(encoding).final, atol=1e-3, rtol=1e-3)
+            torch.testing.assert_close(
+                there.trace(encoding).final.cpu(), here.trace(encoding).final, atol=1e-3, rtol=1e-3
+            )
