@@ -33,8 +33,9 @@ def head_leak(config: MaskConfig, head: AttentionTrace, other: AttentionTrace, p
 
 
 def exchange(ids: Sequence[int], place: int, token: int) -> tuple[int, ...]:
-    """The ids with another token at one place; a token that stands there already gives way to the next id."""
-    return (*ids[:place], token + 1 if ids[place] == token else token, *ids[place + 1 :])
+    """The ids with another token at one place; one that stands there already gives way to its neighbour id."""
+    other = token if ids[place] != token else token - 1 if token else 1
+    return (*ids[:place], other, *ids[place + 1 :])
 
 
 def gpt_leak(model: GPT, ids: Sequence[int], token: int, config: MaskConfig) -> Tensor:

@@ -99,6 +99,15 @@ def one_token(name: str, word: str) -> int:
     )
 
 
+def exchanged(at: int) -> tuple[tuple[int, ...], Encoding, AttentionTrace]:
+    """The text with another token at one place, and this head on it."""
+    ids = exchange(encoding.ids, at, token)
+    changed = Encoding(ids, (*encoding.tokens[:at], model.decode([ids[at]]), *encoding.tokens[at + 1 :]))
+    if source == "random":  # the exchanged token's q, k and v are drawn anew
+        return ids, changed, compute.run(fresh_head, encoding.ids, D_K, 10_000 + at)
+    return ids, changed, compute.trace(reader, changed).layers[layer].attention.head(number)
+
+
 def array(x: Tensor):
     return x.detach().cpu().numpy()
 
@@ -164,18 +173,15 @@ with side:
     st.markdown("Change one token and see which outputs move. With the mask, nothing before it may know.")
     place = c.slider("changed", "Change token number", 0, n - 1, n // 2)
     word = c.text("word", "into", "dog", max_chars=40)
-    st.markdown(f"{code_of(place)} becomes {text.code(word)}." if encoding.tokens[place].strip() != word.strip() else
-                f"{code_of(place)} stands there already, so the next token of the vocabulary takes its place.")  # fmt: skip
-swapped = exchange(encoding.ids, place, one_token(reader, word))
-other_encoding = Encoding(swapped, (*encoding.tokens[:place], word, *encoding.tokens[place + 1 :]))
-if source == "random":
-    other = compute.run(fresh_head, encoding.ids, D_K, 10_000 + place)  # the exchanged token's q, k and v drawn anew
-else:
-    other = compute.trace(reader, other_encoding).layers[layer].attention.head(number)
+    token = one_token(reader, word)
+    swapped, other_encoding, other = exchanged(place)
+    st.markdown(f"{code_of(place)} becomes {text.code(model.decode([swapped[place]]))}.")
+asked_at = place or min(1, n - 1)  # the first token has nothing before it that could move
+other_there = other if asked_at == place else exchanged(asked_at)[2]
 with torch.no_grad():
     moved = head_leak(config, head, other, place).cpu()
-    moved_right = head_leak(MaskConfig(), head, other, place).cpu()
-    moved_after = head_leak(MaskConfig("after"), head, other, max(place, min(1, n - 1))).cpu()
+    moved_right = head_leak(MaskConfig(), head, other_there, asked_at).cpu()
+    moved_after = head_leak(MaskConfig("after"), head, other_there, asked_at).cpu()
 whole: Tensor | None = None
 if source == "small-gpt":
     table = compute.run(causal_mask_gpt_leak, encoding.ids, swapped[place], config)
@@ -368,7 +374,7 @@ with main:
                 "a translator's decoder may see the whole source, so only padding is masked.",
     ))  # fmt: skip
 
-leaks_after = float(moved_after[: max(place, min(1, n - 1))].max()) if n > 1 else 0.0
+leaks_after = float(moved_after[:asked_at].max()) if asked_at else 0.0
 lab.predict(Prediction(
     "Suppose the forbidden weights are set to 0 after the softmax instead. A later token changes: do this head's earlier outputs stay as they were?",
     ("yes, to the last bit", "no, they move"), int(leaks_after > 0),
@@ -379,7 +385,7 @@ lab.predict(Prediction(
 
 proofs = [
     Proof("This head's output", reference, float((now.output - theirs).abs().max()), 1e-4 if not config.shift else 1e-3, (mask_with, causal)),
-    Proof("Earlier outputs of this head when a token changes, with the mask", "0", float(moved_right[:place].max()) if place else 0.0, 0.0, (head_leak,)),
+    Proof("Earlier outputs of this head when a token changes, with the mask", "0", float(moved_right[:asked_at].max()) if asked_at else 0.0, 0.0, (head_leak,)),
 ]  # fmt: skip
 if source == "small-gpt":
     exact = compute.run(causal_mask_gpt_leak, encoding.ids, swapped[place], MaskConfig()).tril(-1)

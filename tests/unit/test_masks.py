@@ -166,7 +166,8 @@ def test_a_head_leaks_exactly_nothing_with_the_mask(size: tuple[int, int, int], 
 
 def test_exchange_always_changes_the_token() -> None:
     assert leak.exchange((1, 2, 3), 1, 9) == (1, 9, 3)
-    assert leak.exchange((1, 2, 3), 1, 2) == (1, 3, 3)
+    assert leak.exchange((1, 2, 3), 1, 2) == (1, 1, 3)
+    assert leak.exchange((0,), 0, 0) == (1,)
 
 
 def test_fill_report_by_hand() -> None:
