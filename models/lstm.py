@@ -157,6 +157,14 @@ def cell_jacobian(x: Tensor, weights: LSTMWeights, forces: Sequence[Force] = (),
     return CellJacobian(jacobian.diagonal(dim1=1, dim2=2), full)
 
 
+def unit_road(x: Tensor, weights: LSTMWeights, unit: int, forces: Sequence[Force] = ()) -> Tensor:
+    """∂c_T/∂c_t of one unit by its own earlier cell, every road counted -> [step]; one backward pass."""
+    with torch.enable_grad():
+        _, cells, _ = _unroll(x.detach().clone().requires_grad_(), weights, forces, None)
+        grads = torch.autograd.grad(cells[-1][unit], cells, materialize_grads=True)
+    return torch.stack(grads)[:, unit]
+
+
 def _unroll(
     x: Tensor, weights: LSTMWeights, forces: Sequence[Force], start: tuple[Tensor, Tensor] | None
 ) -> tuple[LSTMTrace, list[Tensor], list[Tensor]]:

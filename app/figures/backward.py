@@ -164,7 +164,7 @@ def _limit_words(low: float, high: float, look: Look) -> list[dict[str, Any]]:
                 "xanchor": "right",
                 "y": FLOAT32_BOTTOM,
                 "yanchor": "top",
-                "text": "underflow: below 1.4·10⁻⁴⁵ float32 says 0",
+                "text": "exactly 0: float32 has nothing below 1.4·10⁻⁴⁵",
             }
         )
     return words

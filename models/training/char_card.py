@@ -110,7 +110,7 @@ of its size.
 | | |
 |---|---|
 | parameters | {n_parameter:,}, stored in 16 bits ({config["bytes"] / 1e6:.2f} MB) |
-| data | chit-chat-dataset 0.9.0 (MIT) and the example sentences of WordNet 3.0 (its own licence, notice in the repository), scrubbed by `models/training/corpus.py`; two sentences in five put into quotation marks, drawn from the seed |
+| data | chit-chat-dataset 0.9.0 (MIT) and the example sentences of WordNet 3.0 (its own licence, notice in the repository), scrubbed by `models/training/corpus.py`; runs of words put into quotation marks, drawn from the seed |
 | licence | MIT |
 | command | `python -m models.training.char_models` |
 | seed | {plan["seed"]} |
@@ -132,6 +132,5 @@ measured on the next 30,000:
 ## Known weaknesses
 
 English chat and dictionary sentences in ASCII only; other letters are one unknown sign. It spells words and short
-phrases and holds no topic. The quotation marks are put in by rule, so it knows quotations that end with a sentence and
-few others. What people say in chats about people, it has learned with its prejudices.
+phrases and holds no topic. The quotation marks are put in by a rule that knows nothing of sense. What people say in chats about people, it has learned with its prejudices.
 """

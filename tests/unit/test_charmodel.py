@@ -62,12 +62,12 @@ def test_the_surprise_is_the_cross_entropy_of_the_last_character(written):
 
 
 def test_quotations_are_drawn_from_the_seed_and_always_closed():
-    documents = ['One. Two! "Three"?\nFour.'] * 30
+    documents = ['One two "three" four.\nFive six.'] * 60
     text = reading_text(documents, 3)
     assert text == reading_text(documents, 3) != reading_text(documents, 4)
     assert all(line.count('"') % 2 == 0 for line in text.splitlines())
-    assert text.replace('"', "").count("One. Two! 'Three'?") == 30
-    assert 0.2 < text.count('"') / 2 / (30 * 4) < 0.6
+    assert text.replace('"', "") == "\n\n".join(documents).replace('"', "'")
+    assert 60 * 6 / 32 < text.count('"') / 2 < 60 * 6 / 8
 
 
 def damage(folder, target, change):

@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from models.lstm import Force, LSTMWeights, cell_jacobian, gradient_lstm, random_lstm, sensitivity_lstm, trace_lstm
+from models.lstm import (
+    Force,
+    LSTMWeights,
+    cell_jacobian,
+    gradient_lstm,
+    random_lstm,
+    sensitivity_lstm,
+    trace_lstm,
+    unit_road,
+)
 
 shapes = st.tuples(st.integers(1, 25), st.integers(1, 10), st.integers(1, 5), st.integers(0, 9999))
 few = settings(max_examples=20, deadline=None)
@@ -124,6 +133,13 @@ def test_jacobian_against_finite_differences():
     jacobian = cell_jacobian(x, weights)
     torch.testing.assert_close(jacobian.own[0].double(), expected.diagonal(), rtol=1e-3, atol=1e-5)
     assert float(jacobian.full[0]) == pytest.approx(float(torch.linalg.matrix_norm(expected, 2)), rel=1e-3)
+
+
+def test_one_units_road_is_the_diagonal_of_the_jacobian():
+    x, weights = case((9, 4, 3, 6))
+    forces = [Force("output", 1.0, (2,))]
+    for unit in range(4):
+        torch.testing.assert_close(unit_road(x, weights, unit, forces), cell_jacobian(x, weights, forces).own[:, unit])
 
 
 def test_sensitivity_ends_with_the_last_input_alone():
