@@ -101,6 +101,10 @@ class SmallGPT:
         """The plain forward pass of ids -> [token, n_vocab]: what ``trace`` is proved against."""
         return self.model(torch.tensor([list(ids)], device=self.positions.device))[0]
 
+    def next_logits(self, ids: Sequence[int]) -> Tensor:
+        """Logits [n_vocab] of the token that follows ids; of a longer text the last n_context tokens are read."""
+        return self.logits(ids[-self.n_context :])[-1]
+
     @torch.no_grad()
     def step(self, ids: Sequence[int], cache: transformer.Cache | None = None) -> tuple[Tensor, transformer.Cache]:
         """The new tokens' logits [token, n_vocab] with the earlier keys and values taken from the cache, and the

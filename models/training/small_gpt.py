@@ -4,6 +4,7 @@
     python -m models.training.small_gpt --steps 20000 --seed 0    the same with a length that no clock decides
     python -m models.training.small_gpt --export                  evaluates and exports the latest checkpoint
 
+A run that was interrupted goes on with the length and seed it began with; ``--restart`` begins anew.
 The learning rate follows one cosine over the whole budget, so a run that is cut short is not a finished run.
 """
 
@@ -221,6 +222,7 @@ def main() -> None:
     device, path, tokenizer = torch.device(asked.device), run_folder() / "state.pt", load_tokenizer()
     if path.exists() and not asked.restart:
         run, config = load_run(path, device)
+        print(f"going on from step {run.step} of {path}: {config}", flush=True)
     else:
         config = TrainConfig(minutes=None if asked.steps else asked.minutes, steps=asked.steps, seed=asked.seed)
         run = new_run(config, device, GPTConfig())

@@ -80,6 +80,8 @@ def test_trace_equals_the_plain_and_the_cached_pass(tiny: SmallGPT) -> None:
     torch.testing.assert_close(torch.cat([first, rest]), traced.logits)
     torch.testing.assert_close(tiny.read_out(traced.hidden[-1]), traced.logits)
     assert not traced.logits.requires_grad
+    long = list(range(tiny.n_context + 3))
+    torch.testing.assert_close(tiny.next_logits(long), tiny.logits(long[3:])[-1])
     with pytest.raises(ValueError, match="no token"):
         tiny.trace(Encoding((), ()))
 
