@@ -193,6 +193,8 @@ _CSS = """
   .st-key-lab_page > :has(> .st-key-lab_formula), .st-key-lab_formula {order: 2;}
   .st-key-lab_page > :has(> .st-key-lab_below), .st-key-lab_below {order: 3;}
   .js-plotly-plot [class$="tick"] > text {font-size: 11px !important;}
+  .st-key-lab_section_lens {overflow-x: auto;}
+  .st-key-next_token_lens {min-width: 760px;}
   [data-testid="stColumn"]:has(> * > .st-key-lab_stage, > * > * > .st-key-lab_stage) {order: -1;}
 }
 @media (min-width: 1800px) {

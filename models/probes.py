@@ -80,8 +80,11 @@ def log_probability(next_logits: NextLogits, ids: Sequence[int], continuation: S
 
 def preference(next_logits: NextLogits, encode: Callable[[str], Sequence[int]], pair: Pair) -> tuple[float, float]:
     """log p of the right and of the wrong form, nats."""
-    ids = encode(pair.prefix)
-    right, wrong = (log_probability(next_logits, ids, encode(word)) for word in (pair.right, pair.wrong))
+    ids, words = encode(pair.prefix), [encode(word) for word in (pair.right, pair.wrong)]
+    if all(len(word) == 1 for word in words):  # one pass answers both
+        chances = next_logits(ids)[-1].log_softmax(-1)
+        return float(chances[words[0][0]]), float(chances[words[1][0]])
+    right, wrong = (log_probability(next_logits, ids, word) for word in words)
     return right, wrong
 
 

@@ -39,8 +39,8 @@ EXPERIMENTS = [
                "Count the tiles with one dark column: heads with nothing to say look at the first token."),
     Experiment("The same word again", {"sentence": "red green blue red green blue red green blue", "order": "same word elsewhere", "head": BEST},
                "Stripes three places off the diagonal: each colour finds its other occurrences."),
-    Experiment("Switch “it” off", {"sentence": "The cat sat on the mat because it was tired.", "head": "L5H11", "token": 8, "off": ["L3H1", "L5H4"]},
-               "Under the arcs: which word's embedding moves most without the heads that link it?"),
+    Experiment("Three heads off", {"sentence": "The cat sat on the mat because it was tired.", "head": "L5H11", "token": 8, "off": ["L3H1", "L5H4"]},
+               "In “Switch heads off” below: whose embedding turns without the heads that link it to the cat, and is it among them?"),
     Experiment("A model that cannot look ahead", {"model": "small-gpt", "order": "previous token", "head": BEST},
                "Every tile is a lower triangle: a causal model sees only what came before."),
 ]  # fmt: skip
@@ -152,7 +152,7 @@ lab.stage(
         atlas.atlas(every_map, grid, lab.look, titles, pick=opened, off=[every.index(h) for h in left_out], height=470),
         shape=f"[head {len(every)} × query {n} × key {n}]",
         alt=f"{len(every)} attention maps of {n} tokens, in the order of {order}. Head {label(opened)} is outlined.",
-        made_by=f"{model.title}, weights 0 to 1. Click a tile to open it.", on_select=tile_clicked,
+        made_by=f"{model.title}, weights 0 to 1. Click a tile to open it.", on_select=tile_clicked, tensors={"weights": every_map},
     ),
     Stage(
         "head_explorer_map", f"Head {label(opened)}",
@@ -170,7 +170,7 @@ lab.notice(
     about_the_head(),
     f"{word(i)} gives {weights[i, top]:.2f} to {word(top)}.",
     f"{resting} of {len(every)} heads put more than half of their weight on {word(0)}." if n > 1 else "",
-    f"The sentence repeats nothing, so no head can be measured by “{order}”." if values is not None and bool(values.isnan().all()) else "",
+    f"This sentence gives “{order}” nothing to measure." if values is not None and bool(values.isnan().all()) else "",
     f"Your text has {encoding.truncated} more tokens than the {n} shown." if encoding.truncated else "",
 )
 

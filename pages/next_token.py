@@ -123,6 +123,7 @@ tail = text.visible(model.decode(row[-8:]), 44)
 lab.stage(Stage(
     "next_token_choice", f"After {text.code(model.decode(row[-8:]), 44)}", figure, shape=f"logits [token {n_vocab}]",
     alt=f"The {SHOWN} likeliest next tokens after {tail}, as logits and after temperature, top-k and top-p. Drawn: {shown(picked)}, {stages.probabilities[picked]:.2f}.",
+    tensors={stage: getattr(stages, stage).numpy() for stage in ("logits", "tempered", "top_k", "top_p", "probabilities")},
     made_by=f"{model.title}. Pale and hatched: cut. Drawn with the number {uniform:.3f} of seed {config.seed}.",
 ))  # fmt: skip
 
@@ -132,7 +133,7 @@ lab.notice(
     f"The model finds {code(top)} likeliest, with {plain[top]:.3f}; temperature {config.temperature:g} makes that {tempered[top]:.3f}.",
     f"Top-k and top-p leave {n_p} of {n_vocab:,} tokens, which held {tempered[stages.top_p.isfinite()].sum():.0%} of the probability.",
     f"The seed's number {uniform:.3f} falls on {code(picked)}.",
-    f"Your text goes on with {text.code(encoding.tokens[n_read])}, which has {plain[follows]:.3f} and rank {int((plain > plain[follows]).sum()) + 1:,}."
+    f"Your text goes on with {text.code(encoding.tokens[n_read])}, which has {plain[follows]:.2g} and rank {int((plain > plain[follows]).sum()) + 1:,}."
     if n_read < n and not n_drawn
     else "",
     f"Your text has {encoding.truncated} more tokens than the {n} read." if encoding.truncated else "",
@@ -257,7 +258,7 @@ with side:
 with main:
     lab.draw(Stage(
         "next_token_agreement", "log p(right) − log p(wrong)",
-        charts.bars([pair.short for pair in PAIRS], margins, lab.look, title="nats; above zero the right form wins", signed=True, sideways=True, height=310),
+        charts.bars([pair.short for pair in PAIRS], margins, lab.look, title="nats for the right form", signed=True, sideways=True, height=310),
         alt=f"{right_all} of {len(PAIRS)} pairs lie on the right side.", shape=f"nats [pair {len(PAIRS)}]",
     ))  # fmt: skip
     st.dataframe(
@@ -338,16 +339,18 @@ def training_panel() -> None:
             with column:
                 lab.draw(Stage(
                     f"next_token_toy_{key}", title,
-                    charts.lines(steps, {"two layers": two, "one layer": one}, lab.look, x_title="step", y_title=y_title, y_domain=domain, mark=now.step, height=230),
+                    charts.lines(steps, {"two layers": two, "one layer": one}, lab.look, x_title="step", y_title=y_title, y_domain=domain, x_domain=(0, TOY.steps), mark=now.step, height=230),
                     alt=f"{title} over {steps[-1]} steps: two layers {two[-1]:.2f}, one layer {one[-1]:.2f}.",
                 ))  # fmt: skip
         maps = now.maps.flatten(0, 1).numpy() / 255.0
         titles = [f"L{at // TOY.n_head}H{at % TOY.n_head}<br>score {now.scores[at // TOY.n_head][at % TOY.n_head]:.2f}" for at in range(len(maps))]
         lab.draw(Stage(
             "next_token_toy_maps", f"Every head of the two-layer model at step {now.step}",
-            tiled(maps, lab.look, titles, columns=TOY.n_head, pick=now.best[0] * TOY.n_head + now.best[1], height=340),
+            tiled(maps, lab.look, titles, columns=TOY.n_head, pick=now.best[0] * TOY.n_head + now.best[1], height=400,
+                  names=[title.split("<br>")[0] for title in titles]),
             alt=f"{len(maps)} attention maps of {TOY.n_token} tokens at step {now.step}; the framed one scores {max(map(max, now.scores)):.2f}.",
             shape=f"weights [head {len(maps)} × query {TOY.n_token} × key {TOY.n_token}]",
+            tensors={"weights": maps},
             made_by="Layer 0 above, layer 1 below. Framed: the best induction head; its stripe runs one place right of the token's earlier copy.",
         ))  # fmt: skip
     if (status.live and status.joined) != was_live:

@@ -27,6 +27,7 @@ def lines(
     x: Sequence[float], series: Mapping[str, Sequence[float]], look: Look, *, x_title: str, y_title: str,
     colours: Mapping[str, str] | None = None, x_scale: AxisScale = "linear", y_scale: AxisScale = "linear",
     mark: float | None = None, height: int = 220, y_domain: tuple[float, float] | None = None,
+    x_domain: tuple[float, float] | None = None,
 ) -> Chart:  # fmt: skip
     """One line a series over x; ``colours`` maps a series to a role, ``mark`` draws an upright rule at the live value.
 
@@ -41,10 +42,11 @@ def lines(
         for a, b in zip(x, ys, strict=True)
     ]
     first = spec["layer"][0] | {"data": {"values": rows}}
-    if y_domain is not None:
-        y = first["encoding"]["y"]
-        scale = {k: v for k, v in y["scale"].items() if k != "zero"} | {"domain": list(map(float, y_domain))}
-        first["encoding"] = first["encoding"] | {"y": y | {"scale": scale}}
+    for axis, domain in (("x", x_domain), ("y", y_domain)):
+        if domain is not None:
+            way = first["encoding"][axis]
+            scale = {k: v for k, v in way["scale"].items() if k != "zero"} | {"domain": list(map(float, domain))}
+            first["encoding"] = first["encoding"] | {axis: way | {"scale": scale}}
     rest = [layer | {"data": {"values": [{"x": mark}]}} for layer in spec["layer"][1:]]
     return Chart(spec | {"layer": [first, *rest]})
 

@@ -65,6 +65,9 @@ def test_log_probability_sums_over_the_continuation():
 def test_preference_and_rank_by_hand():
     right, wrong = probes.preference(counting, digits, Pair("1 2", "3", "7"))
     assert right - wrong == pytest.approx(2)
+    assert right == pytest.approx(probes.log_probability(counting, [1, 2], [3]))
+    longer = probes.preference(counting, digits, Pair("1 2", "3 4", "7"))
+    assert longer == pytest.approx((2 * right, wrong))
     known, unknown = (probes.ask(counting, digits, Fact("4", answer)) for answer in ("5", "9"))
     assert (known.rank, known.best, unknown.rank, unknown.best) == (1, 5, 2, 5)
     assert known.probability == pytest.approx(math.e**2 / (math.e**2 + 9))
