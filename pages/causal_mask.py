@@ -112,6 +112,10 @@ def array(x: Tensor):
     return x.detach().cpu().numpy()
 
 
+def to_within(difference: float) -> str:
+    return f"to within {difference:.0e}" if difference else "to the last bit"
+
+
 def code_of(at: int) -> str:
     return text.code(encoding.tokens[at])
 
@@ -277,7 +281,7 @@ else:
             st.markdown(
                 f"Step {step} wrote {text.code(pieces[n_now - 1])}"
                 + (f", which had probability {chance:.2f}. " if chance is not None else ", none of the likeliest. ")
-                + f"It looked at {n_now} tokens; the {n_now - 1} rows above stayed as they were, to {growth.difference:.0e}."
+                + f"It looked at {n_now} tokens; the {n_now - 1} rows above stayed as they were, {to_within(growth.difference)}."
             )
         upcoming = written.choices[min(step, WRITTEN - 1)].likely
         lab.draw(Stage(
@@ -361,7 +365,7 @@ with main:
             ))  # fmt: skip
     st.markdown(
         f"The shorter sentence is filled up with {size - lengths[short]} [PAD] tokens. "
-        + (f"With the mask its outputs are those of the sentence alone, to {off_by:.0e}." if pad else
+        + (f"With the mask its outputs are those of the sentence alone, {to_within(off_by)}." if pad else
            f"Without the mask they are read like words: its outputs are off by up to **{off_by:.2f}**.")
     )  # fmt: skip
     lab.draw(Stage(

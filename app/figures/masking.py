@@ -52,7 +52,7 @@ def panels(
     layout["xaxis4"] = heatmap.axis(None, 1, look, domain=SUMS, anchor="y", **_frame(look))
     centres = [sum(domain) / 2 for domain in (*PANELS, SUMS)]
     words = [
-        {"text": title, "x": x, "y": 1, "xref": "paper", "yref": "paper", "yanchor": "bottom", "showarrow": False,
+        {"text": title, "x": x, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "center", "yanchor": "bottom", "showarrow": False,
          "font": {"size": FONT_SIZE, "color": look.text("weight") if at == 2 else look.ink}}
         for at, (title, x) in enumerate(zip((*titles, "sum"), centres, strict=True))
     ]  # fmt: skip
