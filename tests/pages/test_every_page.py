@@ -86,17 +86,20 @@ def test_controls_at_their_ends(slug):
     """Every slider to both ends, every box to its first and last option, every switch both ways, one at a time."""
     app = open_page(slug)
     for kind in ("slider", "select_slider", "selectbox", "toggle", "segmented_control", "number_input"):
-        for key in [w.key for w in app.get(kind) if w.key and not w.disabled]:
-            for end in _ends(app, kind, key):
-                present = [w for w in app.get(kind) if w.key == key and not w.disabled]
-                if not present:  # an earlier move took this control away or disabled it
-                    break
-                fine(present[0].set_value(end).run())
-                assert "NOT equal" not in words(app), f"{key} = {end}"
+        for key in [w.key for w in app.get(kind) if w.key]:
+            widget = _present(app, kind, key)
+            for end in _ends(kind, widget) if widget else ():
+                if widget := _present(app, kind, key):  # an earlier move may have taken this control away
+                    fine(widget.set_value(end).run())
+                    assert "NOT equal" not in words(app), f"{key} = {end}"
 
 
-def _ends(app, kind, key):
-    widget = next(w for w in app.get(kind) if w.key == key)
+def _present(app, kind, key):
+    """The control, if it is drawn and can be moved now."""
+    return next((w for w in app.get(kind) if w.key == key and not w.disabled), None)
+
+
+def _ends(kind, widget):
     if kind == "toggle":
         return [not widget.value, widget.value]
     if kind in ("slider", "number_input"):
