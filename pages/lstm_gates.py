@@ -20,14 +20,14 @@ from models.units import FEATURES
 MAX_CHARS, MAX_UNITS = 72, 16
 FREE = "none"
 GATES = ("forget", "input", "output")
-SAID = 'He said "I will be back soon." Then he left.'
+LINE = "I went to the shop this morning and bought some bread for my sister."
 EXPERIMENTS = (
-    Experiment("Inside a quotation", {"sentence": SAID, "step": 14}, "Follow the framed unit from the first quotation mark to the second."),
+    Experiment("A long line", {"sentence": LINE, "step": 40}, "Follow the framed unit along the line: does it know how far it has come?"),
     Experiment("Forget everything", {"gate": "forget", "value": 0.0}, "f = 0: each cell is only what this step wrote."),
     Experiment("Never forget", {"gate": "forget", "value": 1.0}, "f = 1: all that was ever written stays and adds up."),
     Experiment("Write nothing", {"gate": "input", "value": 0.0}, "i = 0: the cells stay empty, and so does the state."),
     Experiment("Say nothing", {"gate": "output", "value": 0.0}, "o = 0: the cells may know, but h = 0 tells nobody."),
-    Experiment("Only this unit forgets", {"sentence": SAID, "gate": "forget", "value": 0.0, "units": "one"},
+    Experiment("Only this unit forgets", {"sentence": LINE, "gate": "forget", "value": 0.0, "units": "one"},
                "One unit of all loses its memory: see what that costs."),
 )  # fmt: skip
 
