@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.adamw import AdamW
 from models.attention import AttentionTrace, attend
 from models.measures import induction_score
 from models.positional import sinusoidal
@@ -139,15 +140,15 @@ def train_live(config: InductionConfig, seed: int) -> Iterator[InductionStep]:
     generator = torch.Generator().manual_seed(seed + 1)
     # Two rounds and no third: with three, a head may look at either of two right places.
     probe, periods = repeated(config, generator, config.n_token // 2)
-    yield _look(model, probe, periods, 0)  # before the optimiser: PyTorch takes seconds to import its first one
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    optimiser = AdamW(model.parameters(), config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    yield _look(model, probe, periods, 0)
     for step in range(1, config.steps + 1):
         ids, lengths = repeated(config, generator)
         with torch.enable_grad():
             loss = copy_loss(model(ids)[0], ids, lengths)
             loss.backward()
         optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         if step % config.every == 0 or step == config.steps:
             yield _look(model, probe, periods, step)
 
