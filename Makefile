@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: run test lint models train chromium pictures
+.PHONY: run test lint models train chromium pictures bench
 
 run: .venv/.app
 	@echo "Attention Lab: http://localhost:$(PORT)"
@@ -44,3 +44,8 @@ chromium: .venv/.test
 # The README's pictures again, from the app as it is.
 pictures: .venv/.test chromium
 	$(BIN)/python -m tests.browser.pictures
+
+# What the app costs beside Streamlit's own floor: a table, benchmarks/results/latest.json and its picture (minutes).
+# BENCH=--quick for a smoke test; see python -m benchmarks --help.
+bench: .venv/.test chromium
+	$(BIN)/python -m benchmarks $(BENCH)

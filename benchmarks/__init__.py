@@ -1,0 +1,1 @@
+"""What the app costs, beside what Streamlit itself costs: `make bench`."""

@@ -1,0 +1,109 @@
+"""Start and stop a server, and read what its process uses."""
+
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENTRIES = {"app": ROOT / "app" / "main.py", "floor": ROOT / "benchmarks" / "floor.py"}
+START_LIMIT = 120.0
+PACKAGES = ("streamlit", "torch", "plotly", "numpy", "pandas")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Streamlit server that this program has started."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    address: str
+    born: float  # time.perf_counter() when its process was started
+
+    def memory(self) -> float:
+        """Resident memory in MB."""
+        shown = subprocess.run(["ps", "-o", "rss=", "-p", str(self.process.pid)], capture_output=True, text=True)
+        return int(shown.stdout) / 1024
+
+    def cpu(self) -> float:
+        """Seconds of processor time used so far; NaN where there is no /proc. Other load on the machine does not
+        change it much, which makes it the steadiest of all the figures."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except FileNotFoundError:
+            return float("nan")
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@contextmanager
+def serving(name: str, port: int = 0) -> Iterator[Server]:
+    """The app or the floor on loopback, from its start until the block ends. The port need not answer yet.
+
+    Both run from the repository's root and so with the same options, those of ``.streamlit/config.toml``.
+    """
+    port = port or free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(ENTRIES[name]), "--server.port", str(port),
+               "--server.address", "127.0.0.1"]  # fmt: skip
+    with tempfile.TemporaryFile() as log:
+        born = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        try:
+            yield Server(name, process, f"http://127.0.0.1:{port}", born)
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_until_it_answers(server: Server) -> float:
+    """Seconds from the start of the process until the port answers. Raises RuntimeError when it dies or takes too
+    long."""
+    while time.perf_counter() - server.born < START_LIMIT:
+        try:
+            urllib.request.urlopen(f"{server.address}/_stcore/health", timeout=5).close()
+            return time.perf_counter() - server.born
+        except OSError:
+            if server.process.poll() is not None:
+                break
+            time.sleep(0.02)
+    raise RuntimeError(f"the {server.name} server did not start")
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    cpu, memory = platform.processor() or platform.machine(), 0.0
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    except (OSError, ValueError):
+        pass  # not Linux: the processor's family has to do
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory, 1),
+        "load_before": round(os.getloadavg()[0], 2),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }

@@ -1,0 +1,103 @@
+"""The report: each figure, and in brackets how many times the floor's it is."""
+
+import math
+from typing import Any
+
+PAGE_COLUMNS = {  # title -> (field, factor, digits)
+    "move p50 ms": ("p50", 1000, 0),
+    "move p95 ms": ("p95", 1000, 0),
+    "CPU a move ms": ("cpu", 1000, 0),
+    "kB a move": ("size", 0.001, 1),
+    "first page ms": ("first", 1000, 0),
+    "key to pixels ms": ("pixels", 1000, 0),
+}
+SERVER_ROWS = {
+    "cold start to first plot, s": ("cold_start", 1, 1),
+    "of it, from the open port on, s": ("first_visitor", 1, 2),
+    "memory after the first visitor, MB": ("memory_idle", 1, 0),
+    "memory with all pages seen, MB": ("memory_pages", 1, 0),
+}
+CLASS_COLUMNS = {
+    "all in, s": ("arrived", 1, 1),
+    "first page p95 ms": ("first_p95", 1000, 0),
+    "move p50 ms": ("p50", 1000, 0),
+    "move p95 ms": ("p95", 1000, 0),
+    "moves": ("moves", 1, 0),
+    "errors": ("errors", 1, 0),
+    "memory with them, MB": ("memory_with", 1, 0),
+    "after, MB": ("memory_after", 1, 0),
+    "MB a visitor": ("memory_each", 1, 2),
+}
+
+
+def text(result: dict[str, Any]) -> str:
+    """The whole table, as Markdown."""
+    floor, app = result["floor"], result["app"]
+    base = floor["pages"][""]
+    pages = [["floor", *(_figure(base, None, column) for column in PAGE_COLUMNS.values())]]
+    for slug, cost in app["pages"].items():
+        pages.append([slug or "home", *(_figure(cost, base, column) for column in PAGE_COLUMNS.values())])
+    server = [[title, _figure(floor, None, row), _figure(app, floor, row)] for title, row in SERVER_ROWS.items()]
+    first_page = next(iter(app["pages"]))
+    classes = []
+    for theirs, ours in zip(floor["classes"], app["classes"], strict=True):
+        theirs, ours = _each(theirs), _each(ours)
+        classes.append(
+            [f"{ours['visitors']} on the floor", *(_figure(theirs, None, c) for c in CLASS_COLUMNS.values())]
+        )
+        classes.append(
+            [
+                f"{ours['visitors']} on {first_page or 'home'}",
+                *(_figure(ours, theirs, c) for c in CLASS_COLUMNS.values()),
+            ]
+        )
+    return "\n\n".join((
+        about(result["machine"]),
+        _markdown(["page", *PAGE_COLUMNS], pages),
+        _markdown(["server", "floor", "app"], server),
+        _markdown(["visitors, a move every 2 s", *CLASS_COLUMNS], classes),
+    ))  # fmt: skip
+
+
+def about(machine: dict[str, Any]) -> str:
+    """What was measured on, in a line."""
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    return (
+        f"{machine['date']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, "
+        f"load {machine['load_before']} before the run; Python {machine['python']}, {versions}. "
+        "In brackets: times the floor, a Streamlit page with one slider and one 16×16 heatmap on the same machine."
+    )
+
+
+def finite(value: Any) -> Any:
+    """For JSON, which has no NaN: what could not be measured becomes null; six digits are enough for the rest."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(entry) for entry in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def _each(cost: dict[str, Any]) -> dict[str, Any]:
+    return cost | {"memory_each": (cost["memory_with"] - cost["memory_before"]) / cost["visitors"]}
+
+
+def _figure(cost: dict[str, Any], base: dict[str, Any] | None, column: tuple[str, float, int]) -> str:
+    name, factor, digits = column
+    value = cost[name] * factor
+    if not math.isfinite(value):
+        return "–"
+    ratio = value / (base[name] * factor) if base and base[name] > 0 and math.isfinite(base[name]) else math.nan
+    counted = name in ("moves", "errors")
+    return f"{value:.{digits}f}" + (f" ({ratio:.1f}×)" if math.isfinite(ratio) and not counted else "")
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in [head, *rows]
+    ]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)
