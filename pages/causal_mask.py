@@ -153,6 +153,7 @@ lab.stage(Stage(
     shape=f"scores, masked, weights [query {n} × key {n}]",
     alt=f"Scores, masked scores and weights of {n} tokens. Later tokens hold {ahead.mean():.3f} of a row on average; "
         f"rows add up to {sums.min():.2f} at least.",
+    tensors={"scaled": array(now.scaled), "masked": array(now.masked), "weights": array(now.weights)},
     made_by=f"{made_by} Scores from −{heatmap.nice_limit(array(now.scaled)):g} to {heatmap.nice_limit(array(now.scaled)):g}, weights from 0 to 1.",
 ))  # fmt: skip
 
@@ -274,6 +275,7 @@ else:
                 array(grown), len(prompt.ids), n_now, text.labels(pieces, 12), lab.look),
             shape=f"weights [query {n_now} × key {n_now}]", alt=f"Attention of {n_now} tokens, {step} of them written by {writer.title}.",
             made_by=f"Layer {gen_layer}, head {gen_head} of {writer.title}, keys and values kept from step to step. Below the dots is what it wrote.",
+            tensors={"weights": array(grown[:n_now, :n_now])},
         ))  # fmt: skip
         if step:
             choice = written.choices[step - 1]

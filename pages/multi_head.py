@@ -175,7 +175,7 @@ lab.stage(Stage(
     "multi_head_split", "One tensor, cut into slices", slices.slices(thirds, labels, lab.look, pick=head, off=off),
     shape=f"qkv [token {n} × {3 * d_model}] → [head {n_head} × token {n} × {3 * d_head}]",
     alt=f"Q, K and V of {n} tokens side by side, {3 * d_model} columns cut into {n_head} slices each; head {head} is framed.",
-    on_select=lambda: clicked("multi_head_split", "customdata"),
+    on_select=lambda: clicked("multi_head_split", "customdata"), tensors={"qkv": array(whole.qkv)},
 ))  # fmt: skip
 columns = next(c for c in (4, 8) if c * c >= n_head or c == 8) if n_head > 3 else n_head
 lab.stage(
@@ -185,7 +185,7 @@ lab.stage(
             names=[str(h) for h in range(n_head)] if n_head <= 16 else (), height=360, mark=60 if n_head <= 16 else 30),
         shape=f"[head {n_head}, query, key]",
         alt=f"The attention maps of all {n_head} heads, tiled; head {head} is framed.",
-        on_select=lambda: clicked("multi_head_maps", "point_index"),
+        on_select=lambda: clicked("multi_head_maps", "point_index"), tensors={"weights": array(maps)},
     ),
     Stage(
         "multi_head_opened", f"Head {head}, opened", heatmap.heatmap(
@@ -239,7 +239,7 @@ with shapes:
     lab.draw(Stage(
         "multi_head_joined", "Joined again, before the output projection", slices.slices([joined], labels, lab.look, pick=head, off=off),
         shape=f"joined [token {n} × head·feature {d_model}]",
-        alt=f"The outputs of {heads_word} side by side; {len(off)} of them are zeros.",
+        alt=f"The outputs of {heads_word} side by side; {len(off)} of them are zeros.", tensors={"joined": array(now.joined)},
         made_by=f"The output projection makes the layer's output a sum of {n_head} contributions and a bias; "
         f"added up one by one they differ from it by {float((parts.sum(0) + weights.b_out - whole.output).abs().max()):.0e}.",
     ))  # fmt: skip
