@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.adamw import AdamW
+
 KINDS = ("rnn", "lstm")
 
 
@@ -122,11 +124,11 @@ def train_live(config: RecallConfig, seed: int) -> Iterator[RecallStep]:
             return
 
 
-def _optimiser(net: RecallNet, config: RecallConfig) -> torch.optim.Optimizer:
-    return torch.optim.Adam(net.parameters(), lr=config.learning_rate)
+def _optimiser(net: RecallNet, config: RecallConfig) -> AdamW:
+    return AdamW(net.parameters(), config.learning_rate)
 
 
-def _update(net: RecallNet, optimiser: torch.optim.Optimizer, x: Tensor, symbol: Tensor) -> None:
+def _update(net: RecallNet, optimiser: AdamW, x: Tensor, symbol: Tensor) -> None:
     """One clipped step of Adam on the cross-entropy of the answer."""
     with torch.enable_grad():
         loss = F.cross_entropy(net(x), symbol)
