@@ -74,13 +74,14 @@ def waves_in(table: Tensor, n_component: int = 6, start: int = 1, stop: int = 65
     components, share = directions(table, n_component, start, stop)
     found = [strongest_wave(column) for column in components.T]
     period, purity = (torch.tensor(part, dtype=torch.float64) for part in zip(*found, strict=True))
-    return WaveTrace(start, components, share, period, purity, _clock(period, purity))
+    return WaveTrace(start, components, share, period, purity, _clock(period, purity, (stop - start) / 2))
 
 
-def _clock(period: Tensor, purity: Tensor) -> tuple[int, int]:
-    """The two purest components whose periods agree within a fifth; the two purest of all where none do."""
+def _clock(period: Tensor, purity: Tensor, longest: float) -> tuple[int, int]:
+    """The two purest components whose periods agree within a fifth, none longer than ``longest``; where there are no
+    such two, the two purest of all."""
     pairs = [(a, b) for a in range(len(period)) for b in range(a + 1, len(period))]
-    alike = [(a, b) for a, b in pairs if abs(float((period[a] / period[b]).log())) < 0.2]
+    alike = [(a, b) for a, b in pairs if abs(float((period[a] / period[b]).log())) < 0.2 and period[a] <= longest]
     return max(alike or pairs, key=lambda pair: float(purity[list(pair)].min()))
 
 

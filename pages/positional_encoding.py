@@ -6,27 +6,18 @@ import streamlit as st
 import torch
 
 from app import compute, text
+from app import position_data as data
 from app.controls import Controls
 from app.figures import charts, positions
 from app.figures.heatmap import nice_limit
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
-from models.bert import BertEncoder
-from models.learned_positions import FittedShift, WaveTrace, fit_shift, likeness_to_sinusoids, waves_in
-from models.order import OrderConfig, OrderTrace, compare, reorder, run_encoder
-from models.position_view import (
-    MovedPair,
-    PositionView,
-    formula_view,
-    learned_view,
-    move_pair,
-    query_and_key,
-    rotary_view,
-)
-from models.positional import PositionalConfig, encode_positions, frequencies, rows, shift, shift_matrix, sinusoidal
+from models.learned_positions import fit_shift, waves_in
+from models.order import OrderConfig, compare, reorder, run_encoder
+from models.position_view import learned_view, query_and_key, rotary_view
+from models.positional import PositionalConfig, frequencies, rows, shift, shift_matrix, sinusoidal
 from models.rotary import rotate
 
 MAX_TOKENS, MAX_WORDS = 24, 12
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 READERS = {"minilm": "MiniLM-L6", "small-gpt": "Small GPT"}
 BASES = (1.001, 2, 10, 100, 1000, 10000, 100000, 1000000)
 EXPERIMENTS = (
@@ -43,49 +34,6 @@ EXPERIMENTS = (
 )  # fmt: skip
 
 
-def pe_view(scheme: str, reader: str, config: PositionalConfig, seed: int) -> PositionView:
-    if scheme == "learned":
-        return learned_view(compute.model(reader).positions, config.n_position)  # type: ignore[attr-defined]
-    return formula_view(config) if scheme == "sinusoidal" else rotary_view(config, seed)
-
-
-def pe_waves(reader: str) -> WaveTrace:
-    return waves_in(compute.model(reader).positions.cpu(), n_component=8)  # type: ignore[attr-defined]
-
-
-def pe_likeness(reader: str) -> float:
-    return likeness_to_sinusoids(compute.model(reader).positions)  # type: ignore[attr-defined]
-
-
-def pe_fit(reader: str, offset: int) -> FittedShift:
-    return fit_shift(compute.model(reader).positions.cpu(), offset)  # type: ignore[attr-defined]
-
-
-def pe_moved(scheme: str, reader: str, config: PositionalConfig, offset: int, seed: int) -> MovedPair:
-    table = compute.model(reader).positions if scheme == "learned" else None  # type: ignore[attr-defined]
-    return move_pair(config, offset, seed, table, places=24)
-
-
-def pe_order(first: tuple[int, ...], second: tuple[int, ...], config: OrderConfig) -> OrderTrace:
-    return compare(_minilm().weights, first, second, config)
-
-
-def pe_formula_gap(config: PositionalConfig) -> float:
-    """The table against the formula, entry by entry, by Python's own math."""
-    table, d = encode_positions(config).encoding, config.d_model
-    second = math.cos if config.cosines else math.sin
-    return max(
-        abs(float(table[pos, 2 * i + odd]) - wave(pos * config.step / config.base ** (2 * i / d)))
-        for pos in range(config.n_position) for i in range(d // 2) for odd, wave in enumerate((math.sin, second))
-    )  # fmt: skip
-
-
-def _minilm() -> BertEncoder:
-    model = compute.model("minilm")
-    assert isinstance(model, BertEncoder)
-    return model
-
-
 def pick(c: Controls) -> tuple[PositionalConfig, int, int]:
     """The encoding, the position t and the offset φ."""
     left, right = st.columns(2)
@@ -93,34 +41,13 @@ def pick(c: Controls) -> tuple[PositionalConfig, int, int]:
     with left:
         n = c.steps("positions", "Positions", (8, 16, 32, 64, 128, 256), 32)
         base = c.steps("base", "Base", BASES, 10000, disabled=not by_formula)
-        at = c.slider("t", "Position t", 0, n - 1, 3)
+        at = c.steps("t", "Position t", list(range(n)), 3)
     with right:
         d_model = c.steps("d_model", "Width d", (2, 4, 8, 16, 32, 64, 128, 256), 32, disabled=not by_formula)
         step = c.steps("step", "Step", (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 6.0), 1.0, disabled=not by_formula)
         offset = c.slider("phi", "Offset φ", -32, 32, 5)
     cosines = c.switch("cosines", "A cosine beside every sine", True, disabled=scheme != "sinusoidal")
     return PositionalConfig(n, d_model, float(base), step, cosines or scheme != "sinusoidal"), at, offset
-
-
-def small(value: float) -> str:
-    """A difference that may be rounding: 0, 4.4·10⁻¹⁶ or 0.129."""
-    if value == 0 or abs(value) >= 1e-3:
-        return "0" if value == 0 else f"{value:.3f}"
-    digits, power = f"{value:.1e}".split("e")
-    return f"{digits}·10{str(int(power)).translate(RAISED)}"
-
-
-def wave_band(i: int, count: int, fine: int) -> positions.Band:
-    """Pair i as the formula has it, at whole positions and between them; a wave too short for its dots without its cosine."""
-    between = torch.arange((count - 1) * fine + 1, dtype=torch.float64) / fine
-    whole, dense = (
-        rows(at, config)[:, 2 * i : 2 * i + 2].T.numpy() for at in (torch.arange(count, dtype=torch.float64), between)
-    )
-    short = turns[i] < 2
-    called = f"pair {i}<br>λ {turns[i]:,.0f}" if turns[i] >= 1000 else f"pair {i}<br>λ {turns[i]:.3g}"
-    if short or not config.cosines:
-        return positions.Band(called, whole[0], sine_between=dense[0], coarse=short)
-    return positions.Band(called, *whole, *dense)
 
 
 lab = Lab("positional-encoding")
@@ -141,7 +68,7 @@ with lab.controls(EXPERIMENTS) as c:
 look, n, d, base = lab.look, config.n_position, config.d_model, config.base
 tokens = text.labels(encoding.tokens)
 names = [f"{at} {tokens[at]}" if at < len(tokens) else str(at) for at in range(n)]
-view = compute.run(pe_view, scheme, reader, config, seed)
+view = compute.run(data.view, scheme, reader, config, seed)
 table, alike = view.rows.numpy(), view.similarity.numpy()
 n_row, width = table.shape
 omega = frequencies(d, base) * config.step
@@ -150,7 +77,7 @@ spots = f"{view.closest[0]} and {view.closest[1]}"
 value, unit = {"sinusoidal": ("PE", "similarity"), "learned": ("P", "cosine"), "rotary": ("R q", "q·k / √d")}[scheme]
 here = f"Tensors {'of this page on the CPU' if scheme != 'learned' else compute.device_note()}."
 q, k = lab.tint("query", "q"), lab.tint("key", "k")
-framed = [(t, f"t = {t}"), *([(t + phi, f"t+φ = {t + phi}")] if phi and 0 <= t + phi < n_row else [])]
+framed = [(t, "t"), *([(t + phi, "t+φ")] if phi and 0 <= t + phi < n_row else [])]
 closest = f"Of all positions, {spots} are hardest to tell apart: their rows lie {view.distance:.2f} from each other."
 
 if scheme == "sinusoidal":
@@ -158,7 +85,7 @@ if scheme == "sinusoidal":
     place = "pos" if config.step == 1 else rf"{config.step:g}\,pos"
     lab.formula(
         rf"PE_{{(pos,\,2i)}} = \sin({place}\cdot\omega_i) \quad PE_{{(pos,\,2i+1)}} = {pair_name}({place}\cdot\omega_i)"
-        rf" \quad \omega_i = {base:g}^{{-2i/d}}",
+        rf" \quad \omega_i = {base:.10g}^{{-2i/d}}",
         rf"$d = {d}$, $\omega_{{{d // 2 - 1}}} = {float(omega[-1]) / config.step:.2g}$, "
         rf"here $PE_{{({t},\,0)}} = {table[t, 0]:.3f}$",
     )
@@ -176,13 +103,14 @@ if scheme == "sinusoidal":
     )  # fmt: skip
 elif scheme == "learned":
     lab.formula(
-        r"x_{pos} = E_{token} + P_{pos}", f"$P$ has {len(model.positions)} rows of {width} trained numbers, "  # type: ignore[attr-defined]
-        rf"here $P_{{{t},\,0}} = {table[min(t, n_row - 1), 0]:.3f}$")  # fmt: skip
+        r"x_{pos} = E_{token} + P_{pos}", f"$P$ has {len(data.table(reader))} rows of {width} trained numbers, "
+        rf"here $P_{{{min(t, n_row - 1)},\,0}} = {table[min(t, n_row - 1), 0]:.3f}$")  # fmt: skip
     columns, title, limit = [], "Every position is a row that training found", nice_limit(table[1:], 0.99)
     made_by = f"The position table of {model.title}. {model.provenance} {here}"
     lengths = view.rows.norm(dim=-1)
     lab.notice(
-        f"Row 0 has length {lengths[0]:.2f}, the others {lengths[1:].mean():.2f} on average: training set the first place apart.",
+        f"Row 0 has length {lengths[0]:.2f}, the others {lengths[1:].mean():.2f} on average"
+        + (": training set the first place apart." if lengths[0] > 1.2 * lengths[1:].mean() else "."),
         closest,
         f"The table ends after {n_row} rows; this model cannot read position {n_row}." if n_row < n else "",
         f"Equally far apart does not mean equally alike: the cosine differs by up to {view.widest:.2f} between such pairs.",
@@ -190,18 +118,20 @@ elif scheme == "learned":
 else:
     lab.formula(
         rf"{q}_m \cdot {k}_n = (R_m\,{q})^\top (R_n\,{k}) = {q}^\top R_{{n-m}}\,{k}",
-        f"$d = {d}$, pair $i$ turns by ${config.step:g}\\cdot{base:g}^{{-2i/d}}$ a position",
+        f"$d = {d}$, pair $i$ turns by ${config.step:g}\\cdot{base:.10g}^{{-2i/d}}$ a position",
     )
     columns = [f"{at}, turned by pos · {float(omega[at // 2]):.4g}" for at in range(d)]
     title, limit = "One query, turned by its position", nice_limit(table)
     made_by = f"Seeded unit-normal q and k, seed {seed}, turned by the formula in float64; rotary has nothing to learn. {here}"
     lengths = view.rows.norm(dim=-1)
     lab.notice(
-        f"Every row is the same query with length {lengths[0]:.3f}; its length changes by {small(float(lengths.max() - lengths.min()))} over {n} positions.",
+        f"Every row is the same query with length {lengths[0]:.3f}; its length changes by {data.small(float(lengths.max() - lengths.min()))} over {n} positions.",
         f"Pair 0 turns by {float(omega[0]):.3g} radians a position, pair {d // 2 - 1} by {float(omega[-1]):.2g}: the right half hardly moves."
         if d > 2 and float(omega[-1]) * n < 0.5 else f"Pair 0 turns by {float(omega[0]):.3g} radians a position.",
-        f"Scores of pairs equally far apart agree within {small(view.widest)}.",
+        f"Scores of pairs equally far apart agree within {data.small(view.widest)}.",
     )  # fmt: skip
+if encoding.truncated:
+    made_by += f" Your text has {encoding.truncated} more tokens than the {len(tokens)} named."
 lab.stage(Stage(
     "positional_encoding_table", title,
     positions.table(table, names, look, limit=limit, value_name=value, columns=columns, framed=framed, height=540),
@@ -218,31 +148,35 @@ with side:
     depth = c.slider("depth", "Encoder layers", 1, 6, 1)
 one = compute.read("minilm", sentence if mine else first, MAX_TOKENS)
 two_ids = reorder(one.ids, seed) if mine else compute.read("minilm", second, MAX_TOKENS).ids
-without = compute.run(pe_order, one.ids, two_ids, OrderConfig("none", depth, base))
+without = compute.run(data.order, one.ids, two_ids, OrderConfig("none", depth, base))
 order_config = OrderConfig(scheme, depth, base)  # type: ignore[arg-type]
-seen = compute.run(pe_order, one.ids, two_ids, order_config)
+seen = compute.run(data.order, one.ids, two_ids, order_config)
 inner = [at for at, (a, _) in enumerate(seen.pairs) if 0 < a < len(one.ids) - 1]
 shown = inner[:MAX_WORDS]
 same_words, same_text = sorted(one.ids) == sorted(two_ids), one.ids == two_ids
 with main:
     if mine:
-        st.markdown("Shuffled: " + " ".join(text.code(_minilm().tokenizer.id_to_token(at)) for at in two_ids[1:-1]))
+        st.markdown(
+            "Shuffled: " + " ".join(text.code(data.minilm().tokenizer.id_to_token(at) or "") for at in two_ids[1:-1])
+        )
     if not shown:
         st.markdown("The two texts have no token in common, so there is nothing to compare.")
     else:
-        blocks = [("Without positions" if trace is without else f"With {scheme}", *(part[shown, :32].cpu().numpy() for part in (trace.first, trace.second)))
-                  for trace in (without, seen)]  # fmt: skip
+        blocks = [
+            (name, trace.first[shown, :32].cpu().numpy(), trace.second[shown, :32].cpu().numpy())
+            for name, trace in (("Without positions", without), (f"With {scheme}", seen))
+        ]
         lab.draw(Stage(
             "positional_encoding_order", "What each word became, in both orders",
             positions.order(blocks, text.labels([one.tokens[seen.pairs[at][0]] for at in shown]),
                             ("first text", "second text", "difference"), look),
-            alt=f"Outputs of {len(shown)} shared tokens. Largest difference without positions {small(float(without.gap.max()))}, with {scheme} {small(float(seen.gap.max()))}.",
+            alt=f"Outputs of {len(shown)} shared tokens. Largest difference without positions {data.small(float(without.gap.max()))}, with {scheme} {data.small(float(seen.gap.max()))}.",
             shape=f"outputs [token {len(shown)} × feature 32 of {seen.first.shape[-1]}]",
-            made_by=f"{_minilm().title} after {depth} of 6 layers, rows in the order of the first text. It was trained with its own learned table; "
+            made_by=f"{data.minilm().title} after {depth} of 6 layers, rows in the order of the first text. It was trained with its own learned table; "
                     f"{'that is what is added here' if scheme == 'learned' else 'here ' + scheme + ' positions stand in its place'}. Tensors {compute.device_note()}.",
         ))  # fmt: skip
         table_rows = [
-            f"| {text.code(one.tokens[a]).replace('|', chr(92) + '|')} | {a} → {b} | {small(float(without.gap[at]))} | {small(float(seen.gap[at]))} |"
+            f"| {text.code(one.tokens[a]).replace('|', chr(92) + '|')} | {a} → {b} | {data.small(float(without.gap[at]))} | {data.small(float(seen.gap[at]))} |"
             for at, (a, b) in enumerate(seen.pairs) if at in shown
         ]  # fmt: skip
         st.markdown("\n".join((
@@ -254,13 +188,13 @@ with main:
         elif not same_words:
             lesson = (
                 f"The texts share {len(seen.pairs)} tokens, marks included, but not all: a word that stands in one alone changes "
-                f"the others too, by up to {small(float(without.gap.max()))} even without positions."
+                f"the others too, by up to {data.small(float(without.gap.max()))} even without positions."
             )
         else:
             lesson = (
-                f"Without positions no output differs by more than **{small(float(without.gap.max()))}**, the rounding of float32: "
+                f"Without positions no output differs by more than **{data.small(float(without.gap.max()))}**, the rounding of float32: "
                 f"in either order the encoder reads the same bag of words. With {scheme} positions "
-                f"{text.code(one.tokens[seen.pairs[most][0]])} differs by **{small(float(seen.gap[most]))}**."
+                f"{text.code(one.tokens[seen.pairs[most][0]])} differs by **{data.small(float(seen.gap[most]))}**."
             )
         st.markdown(lesson)
         st.caption(
@@ -270,30 +204,28 @@ with main:
 side, main = lab.section("Waves", key="waves")
 with side:
     if scheme == "learned":
-        found = compute.run(pe_waves, reader)
+        found = compute.run(data.waves, reader)
         a, b = found.clock
         clean = float(found.purity[[a, b]].min()) > 0.7
-        likeness = compute.run(pe_likeness, reader)
+        likeness = compute.run(data.likeness, reader)
         st.markdown(
             f"The table's strongest directions over positions {found.start} to {found.start + len(found.components) - 1}. "
             + (f"Directions {a} and {b} are waves of **{found.period[a]:.2f}** and **{found.period[b]:.2f}** positions a turn" if clean else
                f"The nearest to a clock are directions {a} and {b}, {found.period[a]:.1f} and {found.period[b]:.1f} positions a turn")
             + f": one sine each explains {found.purity[a]:.0%} and {found.purity[b]:.0%} of them."
         )  # fmt: skip
-        st.markdown(
-            f"The rows' mean cosine with the sinusoidal formula is **{likeness:.2f}**: "
-            + (
-                "this table looks like the formula from which its training began."
-                if likeness > 0.3
-                else "nobody gave this model the formula."
-            )
+        origin = (
+            "this table looks like the formula from which its training began."
+            if likeness > 0.3
+            else "nobody gave this model the formula."
         )
+        st.markdown(f"The rows' mean cosine with the sinusoidal formula is **{likeness:.2f}**: {origin}")
     else:
         st.markdown(
             "Each pair of columns is one wave and its cosine, slower from pair to pair: like the hands of many clocks. "
             "The model knows the dots alone; the lines are the formula between them."
         )
-    focus = c.slider("pair", "Pair i", 0, d // 2 - 1, min(4, d // 2 - 1), disabled=scheme == "learned") if d > 2 else 0
+    focus = c.steps("pair", "Pair i", list(range(d // 2)), min(4, d // 2 - 1), disabled=scheme == "learned")
 with main:
     if scheme == "learned":
         drawn = [*found.clock, *(i for i in range(8) if i not in found.clock)][:4]
@@ -302,14 +234,14 @@ with main:
         wave_names = [names[at] if at < n else str(at) for at in range(found.start, found.start + len(heights))]
         figure = positions.waves(bands, wave_names, look, start=found.start)
         shape, made = (
-            f"components [position {len(heights)} × direction 4]",
+            f"components [position {len(heights)} × direction {len(drawn)}]",
             f"Principal components of the table of {model.title}, each scaled to 1; position 0 left out.",
         )
     else:
         last = d // 2 - 1
         drawn = sorted({0, focus, round(last / 3), last})
         n_wave, fine = min(n, 64), max(2, math.ceil(12 / turns[0]))
-        bands = [wave_band(i, n_wave, fine) for i in drawn]
+        bands = [data.wave_band(config, i, n_wave, fine) for i in drawn]
         marks = [(at, word) for at, word in framed if at < n_wave]
         figure = positions.waves(bands, names[:n_wave], look, fine=fine, marks=marks)
         shape, made = (
@@ -319,14 +251,9 @@ with main:
     lab.draw(Stage("positional_encoding_waves", "A few columns as waves", figure, shape=shape, made_by=made,
                    alt="Columns over positions, one band each: " + ", ".join(band.name.replace("<br>", ", ") for band in bands)))  # fmt: skip
     if scheme == "learned":
+        directions = [str(i) for i in range(len(found.purity))]
         chart = charts.bars(
-            [str(i) for i in range(8)],
-            found.purity.tolist(),
-            look,
-            title="explained",
-            name_title="direction",
-            limit=1.0,
-            height=180,
+            directions, found.purity.tolist(), look, title="explained", name_title="direction", limit=1.0, height=180
         )
         lab.draw(Stage("positional_encoding_purity", "How much of each direction is one wave", chart, shape="share [direction 8]",
                        alt=f"Share that the best sine explains, from {found.purity.min():.2f} to {found.purity.max():.2f}."))  # fmt: skip
@@ -346,7 +273,7 @@ with main:
 side, main = lab.section("How alike are two positions?", key="similarity")
 with side:
     st.markdown({
-        "sinusoidal": "PE(t) · PE(t + φ) = Σ cos(ωᵢφ): t is gone. Along each diagonal, one value." if config.cosines
+        "sinusoidal": "PE(t) · PE(t + φ) = Σ cos(ωᵢφ): t is gone. Along each diagonal, one value, drawn over d/2." if config.cosines
                       else "Sines alone: sin(ωt) · sin(ω(t + φ)) keeps its t. The diagonals fall apart, and the band opens.",
         "learned": "A learned row has no formula, so pairs equally far apart may differ. The band shows by how much.",
         "rotary": "Query at m, key at n, both turned: the score. Along each diagonal, one value.",
@@ -355,11 +282,11 @@ with side:
     if 0 <= at_phi < len(view.mean):
         st.markdown(
             f"At offset {phi}, over all pairs here: **{view.low[at_phi]:.4f}** to **{view.high[at_phi]:.4f}**, "
-            f"a spread of {small(float(view.high[at_phi] - view.low[at_phi]))}. The largest spread at any offset is {small(view.widest)}."
+            f"a spread of {data.small(float(view.high[at_phi] - view.low[at_phi]))}. The largest spread at any offset is {data.small(view.widest)}."
         )
     else:
         st.markdown(
-            f"No two of these {n_row} positions are {abs(phi)} apart. The largest spread at any offset is {small(view.widest)}."
+            f"No two of these {n_row} positions are {abs(phi)} apart. The largest spread at any offset is {data.small(view.widest)}."
         )
 with main:
     top = nice_limit(alike) if scheme == "rotary" else 1.0
@@ -373,23 +300,23 @@ with main:
             "positional_encoding_similarity", "Any two",
             positions.square(alike, look, limit=top, value_name=unit, pick=[(t, t + phi)] if len(framed) > 1 and t < n_row else (),
                              titles=("query at", "key at") if scheme == "rotary" else ("position", "position")),
-            alt=f"{unit} of any two of {n_row} positions; pairs equally far apart differ by at most {small(view.widest)}.",
+            alt=f"{unit} of any two of {n_row} positions; pairs equally far apart differ by at most {data.small(view.widest)}.",
             shape=f"[position {n_row} × position {n_row}]",
         ))  # fmt: skip
     with right:
         lab.draw(Stage(
             "positional_encoding_offset", "By offset alone",
-            positions.by_offset(1 - n_row, *(part.numpy() for part in (view.low, view.mean, view.high)), look, y_title=unit, mark=phi, y_range=spread),
-            alt=f"{unit} by offset, with the band from the lowest to the highest pair; the band is at most {small(view.widest)} wide.",
+            positions.by_offset(1 - n_row, view.low.numpy(), view.mean.numpy(), view.high.numpy(), look, y_title=unit, mark=phi, y_range=spread),
+            alt=f"{unit} by offset, with the band from the lowest to the highest pair; the band is at most {data.small(view.widest)} wide.",
             shape=f"[offset {2 * n_row - 1}]",
         ))  # fmt: skip
     st.caption(
-        f"Left: −{top:g} blue, 0 white, {top:g} red. Right: the mean of all pairs that far apart, in a band from the lowest to the highest."
+        f"Left: −{top:g} blue, 0 as the page, {top:g} red. Right: the mean of all pairs that far apart, in a band from the lowest to the highest."
     )
 
 side, main = lab.section("One matrix moves every position", key="shift")
 if scheme == "learned":
-    fitted = compute.run(pe_fit, reader, phi)
+    fitted = compute.run(data.fit, reader, phi)
     with side:
         st.markdown(
             f"Is there one matrix that takes every row to the row {abs(phi)} places {'further on' if phi >= 0 else 'before'}? The best one, fitted to every second position, misses the "
@@ -405,17 +332,16 @@ if scheme == "learned":
             lab.draw(Stage("positional_encoding_shift", "The best M", positions.square(m, look, limit=nice_limit(m), value_name="M", titles=("to direction", "from direction")),
                            alt=f"A fitted 8 by 8 matrix; it misses unseen rows by {fitted.unseen:.1%}.", shape="[direction 8 × direction 8]"))  # fmt: skip
         with right:
-            early = min(2 * round(float(found.period[a])) + 1, 24)
+            early = min(2 * round(float(found.period[a])) + 1, 36)
             x, y = (found.components[:early, i].numpy() for i in found.clock)
             lab.draw(Stage(
-                "positional_encoding_clock", "A clock that training built" if clean else "The nearest to a clock",
-                positions.plane(x, y, found.start, look, titles=(f"direction {a}", f"direction {b}"), numbered=early,
+                "positional_encoding_clock", "A clock that training built" if clean and likeness < 0.3 else "The nearest to a clock",
+                positions.plane(x, y, found.start, look, titles=(f"direction {a}", f"direction {b}"), numbered=early if early < 16 else early // 2,
                                 framed=[at - found.start for at, _ in framed]),
                 alt=f"Positions as points of directions {a} and {b}, {found.period[a]:.2f} positions a turn.", shape=f"[position {early} × 2]",
             ))  # fmt: skip
-        st.caption(
-            f"Least squares in the 8 strongest directions of the table of {model.title}, positions 1 to {min(128, len(model.positions) - 1)}."
-        )  # type: ignore[attr-defined]
+        used = min(128, len(data.table(reader)) - 1)
+        st.caption(f"Least squares in the 8 strongest directions of the table of {model.title}, positions 1 to {used}.")
 else:
     exact, rough = (compute.run(shift, config, float(phi), kind) for kind in (torch.float64, torch.float32))
     with side:
@@ -424,7 +350,7 @@ else:
             + ("Rotary uses this very matrix, transposed, on queries and keys." if scheme == "rotary" else "")
         )
         st.markdown(
-            f"Largest error over all {n} positions: **{small(exact.error)}** in float64, **{small(rough.error)}** in float32."
+            f"Largest error over all {n} positions: **{data.small(exact.error)}** in float64, **{data.small(rough.error)}** in float32."
             + ("" if config.cosines else " Without its cosine a sine cannot be turned: no such matrix is left.")
         )
         st.latex(
@@ -439,32 +365,42 @@ else:
         last = d // 2 - 1
         dials = sorted({0, round(last / 6), focus, last})
         hands = [(f"pair {i}", t * float(omega[i]), (t + phi) * float(omega[i])) for i in dials]
-        lab.draw(Stage(
-            "positional_encoding_shift", f"M for φ = {phi}, and pairs as clocks at t and t + φ",
-            positions.turn(exact.matrix.numpy(), hands, look, names=(f"t = {t}", f"t + φ = {t + phi}")),
-            alt=f"A block-diagonal rotation for offset {phi}; its largest error over {n} positions is {exact.error:.1e}.",
-            shape=f"M [dimension {d} × dimension {d}]",
-            made_by=f"Dotted hand: position {t}. Solid hand: position {t + phi}. The arc is the turn φω, the same wherever t stands.",
-        ))  # fmt: skip
+        left, right = st.columns(2)
+        with left:
+            lab.draw(Stage(
+                "positional_encoding_shift", f"M for φ = {phi}",
+                positions.square(exact.matrix.numpy(), look, limit=1.0, value_name="M", titles=("PE(t + φ)", "PE(t)")),
+                alt=f"A block-diagonal rotation for offset {phi}; its largest error over {n} positions is {exact.error:.1e}.",
+                shape=f"[dimension {d} × dimension {d}]",
+            ))  # fmt: skip
+        with right:
+            lab.draw(Stage(
+                "positional_encoding_clocks", "Pairs as clocks, at t and t + φ", positions.clocks(hands, look, names=(f"t = {t}", f"t + φ = {t + phi}")),
+                alt=f"Clock hands of {len(hands)} pairs at position {t} and at position {t + phi}.",
+            ))  # fmt: skip
+        st.caption(
+            f"Dotted hand: position {t}. Solid hand: position {t + phi}. The arc is the turn φω, the same wherever t stands."
+        )
 
 side, main = lab.section("The same two words, moved along the text", key="moved")
-moved = compute.run(pe_moved, scheme, reader, config, phi, seed)
+moved = compute.run(data.moved, scheme, reader, config, phi, seed)
 swing = [float(part.max() - part.min()) for part in (moved.rotary, moved.added)]
 added_name = f"{'learned' if scheme == 'learned' else 'sinusoidal'}, added"
 with side:
     st.markdown(
         f"A query, and a key {abs(phi)} places {'further on' if phi >= 0 else 'before it'}, walk along the text. Turned by rotary positions, their score swings by "
-        f"**{small(swing[0])}**. With a row of positions added to each, it swings by **{small(swing[1])}**: "
+        f"**{data.small(swing[0])}**. With a row of positions added to each, it swings by **{data.small(swing[1])}**: "
         "the word then meets the place, and not only the distance."
     )
 with main:
     chart = charts.lines(
         range(moved.start, moved.start + len(moved.added)),
-        {"rotary": moved.rotary.numpy().round(4), added_name: moved.added.numpy().round(4)}, look,
-        x_title="position of the query", y_title="q·k / √d", colours={"rotary": "weight", added_name: "gradient"}, mark=t,
+        {"rotary": moved.rotary.numpy().round(4).tolist(), added_name: moved.added.numpy().round(4).tolist()}, look,
+        x_title="position of the query", y_title="q·k / √d", colours={"rotary": "weight", added_name: "gradient"},
+        mark=t if moved.start <= t < moved.start + len(moved.added) else None,
     )  # fmt: skip
     lab.draw(Stage("positional_encoding_moved", f"One score at {len(moved.added)} places", chart, shape=f"scores [place {len(moved.added)}]",
-                   alt=f"Rotary swings by {small(swing[0])}, {added_name} by {small(swing[1])}.",
+                   alt=f"Rotary swings by {data.small(swing[0])}, {added_name} by {data.small(swing[1])}.",
                    made_by=f"Seeded unit-normal q and k, seed {seed}; added rows are scaled to the same size, so that place and content weigh alike."))  # fmt: skip
 
 gap = phi if phi and abs(phi) < n_row - 1 else 1
@@ -478,22 +414,31 @@ lab.predict(Prediction(
     f"It is {before:.4f} before and {after:.4f} after. " + ("The offset alone decides." if view.widest < 1e-6 else f"Pairs equally far apart differ by up to {view.widest:.2f} here."),
 ))  # fmt: skip
 
-proofs = []
-own = compute.trace("minilm", one)
-ours = run_encoder(_minilm().weights, one.ids, OrderConfig("learned", depth))
-encoder = Proof(
-    "The order experiment's encoder, with its own positions,",
-    "the traced MiniLM-L6",
-    float((ours - own.hidden[depth]).abs().max()),
-    1e-4,
-    (run_encoder, compare),
-)
+unlike = compute.run(data.encoder_gap, one, depth)
+proofs = [
+    Proof(
+        "The order experiment's encoder, with its own positions,",
+        "the traced MiniLM-L6",
+        unlike,
+        1e-4,
+        (run_encoder, compare),
+    )
+]
+if same_words:
+    proofs.append(
+        Proof(
+            "Without positions, every word's output",
+            "the same word's in the other order",
+            float(without.gap.max()),
+            1e-4,
+        )
+    )
 if scheme == "sinusoidal":
     proofs.append(
         Proof(
             "The table, in float64,",
             "math.sin, math.cos",
-            compute.run(pe_formula_gap, config),
+            compute.run(data.formula_gap, config),
             1e-9,
             (sinusoidal, rows),
         )
@@ -503,29 +448,25 @@ if scheme == "sinusoidal":
             Proof("M_φ · PE(t), for every t,", "the formula at t + φ", exact.error, 1e-9, (shift_matrix, shift))
         )
 elif scheme == "rotary":
-    plain_q = query_and_key(d, seed)[0]
     angles = torch.arange(n, dtype=torch.float64)[:, None] * omega
-    complex_q = torch.view_as_complex(plain_q.reshape(-1, 2)) * torch.polar(torch.ones_like(angles), angles)
-    theirs = torch.view_as_real(complex_q).flatten(-2)
+    as_complex = torch.view_as_complex(query_and_key(d, seed)[0].reshape(-1, 2)) * torch.polar(
+        torch.ones_like(angles), angles
+    )
+    turned_gap = float((view.rows - torch.view_as_real(as_complex).flatten(-2)).abs().max())
     proofs.append(
-        Proof(
-            "Every turned query",
-            "torch.polar, a complex product",
-            float((view.rows - theirs).abs().max()),
-            1e-9,
-            (rotate, rotary_view),
-        )
+        Proof("Every turned query", "torch.polar, a complex product", turned_gap, 1e-9, (rotate, rotary_view))
     )
     proofs.append(Proof("Scores along each diagonal", "one another", view.widest, 1e-9))
 else:
-    unit_rows = torch.nn.functional.cosine_similarity(view.rows[:, None], view.rows[None], dim=-1)
+    cosines = torch.nn.functional.cosine_similarity(view.rows[:, None], view.rows[None], dim=-1)
+    cosine_gap = float((view.similarity - cosines).abs().max())
     proofs.append(
         Proof(
             "The cosines",
             "torch.nn.functional.cosine_similarity",
-            float((view.similarity - unit_rows).abs().max()),
+            cosine_gap,
             1e-9,
             (learned_view, waves_in, fit_shift),
         )
     )
-lab.prove(*proofs, encoder)
+lab.prove(*reversed(proofs))

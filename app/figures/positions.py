@@ -48,7 +48,7 @@ def table(
         cell |= {"x": list(columns), "hovertemplate": "position %{y}<br>%{x} = %{z:.4f}<extra></extra>"}
     else:
         cell["hovertemplate"] = "position %{y}<br>dimension %{x} = %{z:.4f}<extra></extra>"
-    x = numbers_axis(n_column, look, "dimension", domain=[0, 0.875])
+    x = numbers_axis(n_column, look, "dimension", domain=[0, 0.85])
     if "x" in cell:
         x |= {"type": "category", "tickvals": [columns[at] for at in x["tickvals"]]}
     shapes = [heatmap.outline(0, at, n_column, 1, look.ink) for at, _ in framed if 0 <= at < n_row]
@@ -100,7 +100,7 @@ def _words(framed: Sequence[tuple[int, str]], n_row: int, pixels: float) -> list
     close = len(inside) == 2 and (inside[1][0] - inside[0][0]) * pixels < ROOM + 4
     anchors = ("bottom", "top") if close else ("middle", "middle")
     return [
-        {"text": word, "x": 0.88, "xref": "paper", "xanchor": "left", "y": at, "yref": "y", "yanchor": anchor, "showarrow": False}
+        {"text": word, "x": 0.86, "xref": "paper", "xanchor": "left", "y": at, "yref": "y", "yanchor": anchor, "showarrow": False}
         for (at, word), anchor in zip(inside, anchors, strict=False)
     ]  # fmt: skip
 
@@ -169,12 +169,17 @@ def waves(
             one["y"] = np.float32(one["y"] - 2.4 * level)
         traces += drawn
     n = len(bands[0].sine)
-    step = max(1, round(n / 34 + 0.4))
-    x = {"range": [start - 0.5, start + n - 0.5], "tickmode": "array", "tickvals": list(range(start, start + n, step)),
-         "ticktext": [names[at] for at in range(0, n, step)], "tickangle": -60 if n <= 34 else 0, "showgrid": False,
-         "zeroline": False, "automargin": True, "fixedrange": True, "title": {"text": "position"}, "ticks": ""}  # fmt: skip
-    if n > 34:
-        x |= {"tickmode": "auto", "nticks": 12, "tickvals": None, "ticktext": None}
+    x = {"range": [start - 0.5, start + n - 0.5], "showgrid": False, "zeroline": False, "automargin": True, "fixedrange": True,
+         "title": {"text": "position"}, "ticks": "", "tickangle": 0, "nticks": 12}  # fmt: skip
+    if n <= 34:  # room for words: all of them up to 16 places, then every second one, the first mark among them
+        step = 1 if n <= 17 else 2
+        at = range(int(marks[0][0]) % step if marks else 0, n, step)
+        x |= {
+            "tickmode": "array",
+            "tickvals": [start + i for i in at],
+            "ticktext": [names[i] for i in at],
+            "tickangle": -60,
+        }
     y = {"range": [-2.4 * len(bands) + 1.2, 1.35], "tickmode": "array", "tickvals": [-2.4 * at for at in range(len(bands))],
          "ticktext": [band.name for band in bands], "showgrid": True, "gridcolor": look.faint, "zeroline": False,
          "automargin": True, "fixedrange": True}  # fmt: skip
@@ -245,36 +250,34 @@ def by_offset(first: int, low: Array, middle: Array, high: Array, look: Look, *,
     return go.Figure(traces, layout, skip_invalid=True)
 
 
-def turn(matrix: Array, hands: Sequence[tuple[str, float, float]], look: Look, *, names: tuple[str, str],
-         height: int = 400) -> go.Figure:  # fmt: skip
-    """M_φ [d_model, d_model] at the left; at the right up to four pairs as clocks: (name, angle before, angle after).
+def clocks(
+    hands: Sequence[tuple[str, float, float]], look: Look, *, names: tuple[str, str], height: int = 360
+) -> go.Figure:
+    """Up to four pairs as clocks: (name, angle before, angle after). ``names`` say what the two hands are.
 
-    A clock's hand points to (sine, cosine): at angle 0 it stands upright, and it turns as a clock's does.
+    A hand points to (sine, cosine): at angle 0 it stands upright, and it turns as a clock's does.
     """
-    n = len(matrix)
-    cell = heatmap.trace(matrix, look, "signed", limit=1.0)
-    cell["hovertemplate"] = "row %{y}, column %{x}<br>%{z:.4f}<extra></extra>"
-    if matrix.size > MANY // 4:
-        cell |= _levels(matrix, 1.0) | {"hovertemplate": "row %{y}, column %{x}<extra></extra>"}
-    centres = [(2.5 * (at % 2), -2.7 * (at // 2)) for at in range(len(hands[:4]))]
+    centres = [(2.6 * (at % 2), -2.9 * (at // 2)) for at in range(len(hands[:4]))]
     plain = {"showgrid": False, "zeroline": False, "showticklabels": False, "fixedrange": True, "constrain": "domain"}
-    low = -4.0 if len(centres) > 2 else -1.2
-    axes = {
-        "xaxis": numbers_axis(n, look, "PE(t)", domain=[0.0, 0.5], constrain="domain"),
-        "yaxis": numbers_axis(n, look, "PE(t + φ)", range=[n - 0.5, -0.5], scaleanchor="x", constrain="domain"),
-        "xaxis2": plain | {"domain": [0.56, 1.0], "range": [-1.2, 3.7], "anchor": "y2"},
-        "yaxis2": plain | {"domain": [0.0, 1.0], "range": [low, 1.7], "anchor": "x2", "scaleanchor": "x2"},
-    }
+    wide, low = 3.8 if len(centres) > 1 else 1.2, -4.1 if len(centres) > 2 else -1.2
+    x, y = plain | {"range": [-1.2, wide]}, plain | {"range": [low, 1.7], "scaleanchor": "x"}
     faces = [
-        {"type": "circle", "xref": "x2", "yref": "y2", "x0": x - 1, "x1": x + 1, "y0": y - 1, "y1": y + 1, "line": {"color": look.faint, "width": 2}}
+        {
+            "type": "circle",
+            "x0": x - 1,
+            "x1": x + 1,
+            "y0": y - 1,
+            "y1": y + 1,
+            "line": {"color": look.faint, "width": 2},
+        }
         for x, y in centres
-    ]  # fmt: skip
+    ]
     words = [
-        {"text": name, "x": x, "y": y + 1.05, "xref": "x2", "yref": "y2", "yanchor": "bottom", "showarrow": False}
+        {"text": name, "x": x, "y": y + 1.05, "yanchor": "bottom", "showarrow": False}
         for (x, y), (name, *_) in zip(centres, hands, strict=False)
     ]
-    layout = look.layout(height=height, annotations=words, shapes=faces, dragmode=False, **axes)
-    return go.Figure([cell, *_hands(centres, hands, look, names)], layout, skip_invalid=True)
+    layout = look.layout(height=height, annotations=words, shapes=faces, dragmode=False, xaxis=x, yaxis=y)
+    return go.Figure(_hands(centres, hands, look, names), layout, skip_invalid=True)
 
 
 def _hands(
@@ -291,24 +294,17 @@ def _hands(
 
     def points(angle: Array, reach: Array | float) -> dict[str, Array]:
         gap = np.full_like(x, np.nan)
-        return {"x": np.float32(np.hstack([x + reach * np.sin(angle), gap]).ravel()),
-                "y": np.float32(np.hstack([y + reach * np.cos(angle), gap]).ravel())}  # fmt: skip
+        across, up = np.hstack([x + reach * np.sin(angle), gap]), np.hstack([y + reach * np.cos(angle), gap])
+        return {"x": across.ravel().astype(np.float32), "y": up.ravel().astype(np.float32)}
 
     def line(angle: Array, colour: str, dash: str, name: str) -> dict[str, Any]:
         return points(angle, np.array([0.0, 1.0])) | {
-            "type": "scatter", "mode": "lines+markers", "xaxis": "x2", "yaxis": "y2", "hoverinfo": "name", "name": name,
+            "type": "scatter", "mode": "lines+markers", "hoverinfo": "name", "name": name,
             "line": {"color": colour, "width": 3, "dash": dash},
-            "marker": {"size": np.uint8([0, 9, 0] * len(centres)), "color": colour, "opacity": 1, "line": {"width": 0}},
+            "marker": {"size": np.array([0, 9, 0] * len(centres), dtype=np.uint8), "color": colour, "opacity": 1, "line": {"width": 0}},
         }  # fmt: skip
 
-    arc = {
-        "type": "scatter",
-        "mode": "lines",
-        "xaxis": "x2",
-        "yaxis": "y2",
-        "hoverinfo": "skip",
-        "line": {"color": look.role("cell"), "width": 3},
-    }
+    arc = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "line": {"color": look.role("cell"), "width": 3}}
     return [
         points(sweep, 0.55) | arc,
         line(before, look.quiet, "dot", names[0]),
@@ -325,7 +321,7 @@ def plane(
     big = [14 if at in framed else 8 for at in range(len(x))]
     points = {"type": "scatter", "mode": "lines+markers+text", "x": np.float32(x), "y": np.float32(y), "text": shown,
               "textposition": "top center", "line": {"color": look.quiet, "width": 1},
-              "marker": {"size": np.uint8(big), "color": look.role("weight")},
+              "marker": {"size": np.array(big, dtype=np.uint8), "color": look.role("weight")},
               "customdata": np.arange(start, start + len(x), dtype=np.uint16),
               "hovertemplate": "position %{customdata}<br>%{x:.3f}, %{y:.3f}<extra></extra>"}  # fmt: skip
     axis = {"gridcolor": look.faint, "zeroline": False, "fixedrange": True, "automargin": True}
@@ -348,12 +344,12 @@ def order(
     """
     limit = heatmap.nice_limit(np.concatenate([np.ravel(part) for _, *parts in blocks for part in parts]), 0.98)
     tall = row * len(words)
-    height = len(blocks) * (tall + 40)
+    height = len(blocks) * (tall + 60)
     axes: dict[str, Any] = {}
     traces, notes, frames = [], [], []
     for down, (name, first, second) in enumerate(blocks):
         n, wide = first.shape
-        top, tail = 1 - (down * (tall + 40) + 30) / height, str(down + 1) if down else ""
+        top, tail = 1 - (down * (tall + 60) + 50) / height, str(down + 1) if down else ""
         gap = np.full((n, 3), np.nan)
         sheet = np.concatenate([first, gap, second, gap, second - first], axis=1)
         axes[f"xaxis{tail}"] = heatmap.axis(None, sheet.shape[1], look, anchor=f"y{tail}")
@@ -362,9 +358,11 @@ def order(
         )
         cell = heatmap.trace(sheet, look, "signed", limit=limit, xaxis=f"x{tail}", yaxis=f"y{tail}")
         traces.append(cell | {"hovertemplate": f"{name}<br>%{{y}}: %{{z:.4g}}<extra></extra>"})
+        notes.append({"text": f"<b>{name}</b>", "x": -0.5, "xref": f"x{tail}", "xanchor": "left", "y": top, "yref": "paper",
+                      "yanchor": "bottom", "yshift": 21, "showarrow": False})  # fmt: skip
         for across, title in enumerate(titles):
             start = across * (wide + 3)
-            notes.append({"text": f"<b>{name}</b> · {title}" if across == 0 else title, "x": start - 0.5, "xref": f"x{tail}", "xanchor": "left",
+            notes.append({"text": title, "x": start - 0.5, "xref": f"x{tail}", "xanchor": "left",
                           "y": top, "yref": "paper", "yanchor": "bottom", "showarrow": False})  # fmt: skip
             frames.append(
                 heatmap.outline(start, 0, wide, n, look.faint, xref=f"x{tail}", yref=f"y{tail}")
