@@ -175,6 +175,8 @@ def heatmap(
     slanted = not _short(columns) if tilt is None else tilt
     x = axis(columns, n_column, look, title={"text": column_title}, tickangle=-60 if slanted else 0)
     y = axis(rows, n_row, look, down=True, title={"text": row_title})
+    x |= {"showline": True, "mirror": True, "linecolor": look.faint}  # a map of zeros keeps its edge
+    y |= {"showline": True, "mirror": True, "linecolor": look.faint}
     if square:
         y |= {"scaleanchor": "x", "constrain": "domain"}
         x |= {"constrain": "domain"}
