@@ -65,6 +65,8 @@ def model(name: str) -> TracedModel:
     """
     if name in checkpoints.names():
         return _shipped(name)
+    if name not in fetch.SOURCES and not HUB_NAME.fullmatch(name):  # a visitor's text never becomes a path
+        raise CheckpointError("A model of the hub is named like “owner/name”; this text is not.")
     if (refusal := _refused.get(name)) and time.monotonic() < refusal[0]:
         raise CheckpointError(refusal[1])
     try:
@@ -89,14 +91,9 @@ def _shipped(name: str) -> TracedModel:
 @st.cache_resource(max_entries=2, show_spinner="Loading the model …")
 def _foreign(name: str) -> TracedModel:
     """A model that runs on transformers, which is imported here and not before."""
-    if name in fetch.SOURCES:
-        source: Any = fetch.model_folder(name)
-    elif not HUB_NAME.fullmatch(name):  # a visitor's text never becomes a path
-        raise CheckpointError("A model of the hub is named like “owner/name”; this text is not.")
-    elif not hub_allowed():
+    if name not in fetch.SOURCES and not hub_allowed():
         raise CheckpointError(HUB_IS_OFF)
-    else:
-        source = name
+    source: Any = fetch.model_folder(name) if name in fetch.SOURCES else name
     from models.pretrained import load_pretrained
 
     loaded = load_pretrained(source, device=device())
