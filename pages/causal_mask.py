@@ -226,11 +226,11 @@ with main:
         upper = int((table.tril(-1) > 0).sum())
         lab.draw(Stage(
             "causal_mask_table", "Every token changed in turn", heatmap.heatmap(
-                array(table), labels, labels, lab.look, limit=heatmap.nice_limit(array(table), 0.97), role="hidden", row_title="changed",
+                array(table), labels, labels, lab.look, limit=heatmap.nice_limit(array(table), 0.9), role="hidden", row_title="changed",
                 column_title="output after", value_name=unit, numbers=False, tilt=True, pick=None, height=420),
             shape=f"largest |Δ logit| [changed {n} × output {n}]",
             alt=f"How far the logits after each token move when each token is changed; {upper} of {n * (n - 1) // 2} earlier outputs move.",
-            made_by=f"{upper} of {n * (n - 1) // 2} outputs before a change move. Each row is two runs of {model.title} under the mask chosen above, bit against bit.",
+            made_by=f"{upper} of {n * (n - 1) // 2} outputs before a change move. Each row is two runs of {model.title} under the mask chosen above, bit against bit; the largest tenth takes the darkest colour.",
         ))  # fmt: skip
 
 side, main = lab.section("One token at a time", key="generation")

@@ -101,7 +101,7 @@ def encoder_loss(full: ModelTrace, lost: ModelTrace) -> None:
     moved = relative_change(full.final, lost.final).cpu()
     lab.draw(Stage(
         "multi_head_lost", f"What is left of it after the last layer of {model.title}", charts.bars(
-            labels, moved.tolist(), lab.look, title="‖change‖ ÷ ‖final‖", role="hidden"),
+            names, moved.tolist(), lab.look, title="‖change‖ ÷ ‖final‖", role="hidden"),
         shape=f"final [token {n} × {model.d_model}]", alt=f"The final vectors move by {moved.min():.0%} to {moved.max():.0%}.",
     ))  # fmt: skip
     cosine = torch.nn.functional.cosine_similarity(full.final.mean(0), lost.final.mean(0), dim=0)
@@ -122,15 +122,15 @@ def decoder_loss(full: ModelTrace, lost: ModelTrace) -> None:
     with left:
         lab.draw(Stage(
             "multi_head_lost", "How the prediction after each token changes", charts.bars(
-                labels, moved.tolist(), lab.look, title="KL divergence, nats", role="hidden"),
+                names, moved.tolist(), lab.look, title="KL divergence, nats", role="hidden"),
             shape=f"KL [token {n}]", alt=f"The predictions change by {moved.min():.2g} to {moved.max():.2g} nats.",
         ))  # fmt: skip
     with right:
         lab.draw(Stage(
-            "multi_head_next", "The likeliest next tokens, and what they gain or lose", charts.bars(
-                [f"{text.plotly(model.decode([t]), 12)} {before[t]:.2f}" for t in likely], (after - before)[likely].tolist(),
+            "multi_head_next", "What likely next tokens gain or lose", charts.bars(
+                [f"{text.visible(model.decode([t]), 12)} {before[t]:.2f}" for t in likely], (after - before)[likely].tolist(),
                 lab.look, title="change of probability", signed=True, sideways=True),
-            shape="8 likeliest after the last token", alt=f"Changes of the eight likeliest next tokens: {(after - before)[likely].abs().max():.3f} at most.",
+            shape="Δp [token 8]", alt=f"Changes of the eight likeliest next tokens: {(after - before)[likely].abs().max():.3f} at most.",
         ))  # fmt: skip
     first, second = (text.code(model.decode([int(p.argmax())])) for p in (before, after))
     st.markdown(
@@ -147,6 +147,7 @@ with lab.controls(EXPERIMENTS) as c:
     model = compute.model(reader)
     encoding = compute.read(reader, sentence, MAX_TOKENS)
     labels, n = text.labels(encoding.tokens, 12), len(encoding.tokens)
+    names = [text.visible(token, 12) for token in encoding.tokens]  # for Altair, which reads no markup
     x, weights, allowed, layer, made_by = pick_layer(c)
     head, off = pick_heads(c)
 
@@ -273,10 +274,10 @@ with side:
     else:
         st.markdown("One head has nobody to be like.")
 with alike:
-    names = [str(h) for h in range(n_head)]
+    numbered = [str(h) for h in range(n_head)]
     lab.draw(Stage(
         "multi_head_alike", "Shared attention of two heads", heatmap.heatmap(
-            array(common), names, names, lab.look, row_title="head", column_title="head", value_name="shared", square=True,
+            array(common), numbered, numbered, lab.look, row_title="head", column_title="head", value_name="shared", square=True,
             numbers=n_head <= 8, height=440),
         shape=f"overlap [head {n_head} × head {n_head}]",
         alt=f"Share of attention that two heads have in common, for {heads_word}.",
@@ -295,7 +296,7 @@ with without:
     with left:
         lab.draw(Stage(
             "multi_head_change", "How far each token's output moves", charts.bars(
-                labels, change.tolist(), lab.look, title="‖change‖ ÷ ‖output‖", role="weight"),
+                names, change.tolist(), lab.look, title="‖change‖ ÷ ‖output‖", role="weight"),
             shape=f"change [token {n}]", alt=f"Without {gone} the outputs move by {change.min():.0%} to {change.max():.0%}.",
         ))  # fmt: skip
     with right:
