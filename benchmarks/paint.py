@@ -75,9 +75,9 @@ def _sweep(slider: Locator) -> Iterator[str]:
 
 
 def _pick(page: Page, widget: Locator) -> float | None:
-    """The next option of a box."""
+    """The option above, in a box that is open."""
     widget.locator("input").click()
-    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
     page.wait_for_timeout(200)
     return _timed(page, "Enter")
 
