@@ -82,7 +82,7 @@ with lab.controls(EXPERIMENTS) as c:
     unit = c.choice("unit", "Unit", list(names), default_unit(), show=names.__getitem__)
     step = min(c.slider("step", "Step opened", 1, MAX_CHARS, 12), len(read)) - 1
     forces = pick_force(c)
-    n_shown = c.slider("n_shown", "Units drawn", 1, MAX_UNITS, 8)
+    n_shown = c.slider("n_shown", "Units drawn", 1, MAX_UNITS, 6)
 both = compute.run(open_gates, GatesConfig(read, forces))
 now, n = both.now, len(read)
 labels, rows = text.labels(tuple(read)), shown_units(both.free, n_shown)
@@ -101,7 +101,7 @@ def band(symbol: str, name: str, role: str, values: Tensor, limit: float | None 
     return Band(symbol, name, role, values[:, rows].T.numpy(), limit)
 
 
-cell_limit = heatmap.nice_limit(now.cell[:, rows].numpy(), 0.99)
+cell_limit = heatmap.nice_limit(now.cell[:, rows].numpy(), 0.85)  # one counting unit must not pale the others
 figure = gate_stack.stack(
     [
         band("f", "forget", "forget", now.forget),
@@ -210,7 +210,7 @@ with main:
     )[:, rows]
     lab.draw(Stage(
         "lstm_gates_opened", "All drawn units at this step", heatmap.heatmap(
-            parts.numpy(), ["f", "i", "o", "c̃", "c", "h"], [str(u) for u in rows], lab.look, "signed", limit=max(1.0, cell_limit), numbers=True,
+            parts.numpy(), ["f", "i", "o", "c̃", "c", "h"], [str(u) for u in rows], lab.look, "signed", limit=1.0, numbers=True,
             column_title="unit", row_title="", value_name="value", height=300, pick=(4, rows.index(unit))),
         alt=f"Gates, candidate, cell and hidden of {len(rows)} units at step {step + 1}.", shape=f"[quantity 6 × unit {len(rows)}]",
     ))  # fmt: skip

@@ -20,7 +20,7 @@ from models.recall import RecallConfig, RecallStep, train_live
 from models.recurrent import Spectrum, clip_gradients, trace_rnn, unroll_rnn
 
 LAW, TRAINED = "chosen σ", "trained"
-MAX_TRAINED, WINDOW, MAX_UNITS = 64, 11, 32
+MAX_TRAINED, WINDOW, MAX_UNITS = 64, 7, 32
 EXPERIMENTS = (
     Experiment("It vanishes", {"singular": 0.7}, "A straight fall on a log axis: every step back costs the same factor."),
     Experiment("It explodes", {"singular": 1.3, "activation": "identity"}, "The same straight line, upwards."),
@@ -111,10 +111,11 @@ lab.formula(
     rf"$T = {n}$, $\sigma = {rnn.singular:.2f}$, $\sigma^{{T-1}} = 10^{{{(n - 1) * math.log10(max(rnn.singular, 1e-9)):.1f}}}$",
 )
 made_by = (
-    f"L = −ln p(the next character), read from h_T. {compute.device_note().capitalize()}; click a step to open it."
+    f"L = −ln p(the next character), read from h_T. Character RNN and LSTM of {rnn.hidden.shape[1]} units each, trained on the same text in "
+    "the same order. Click a step to open it."
     if trained
     else f"Seeded weights, seed {config.seed}: W_hh is {'orthogonal times σ' if config.spectrum == 'all' else 'random, scaled to σ'}, "
-    f"nothing learned. L = w·h_T with ‖w‖ = 1. Your text, repeated to T steps; click a step to open it."
+    f"nothing learned. L = w·h_T with ‖w‖ = 1. Your text, repeated to T steps. Click a step to open it."
 )
 figure = backward.norms(
     [
@@ -257,12 +258,13 @@ was_live = jobs.status(job, visitor).live
 
 
 def start_recall() -> None:
-    jobs.start(
+    if not jobs.start(
         job,
         lambda: train_live(recall_config, recall_seed),
         progress=lambda r: r.step / recall_config.n_update,
         visitor=visitor,
-    )
+    ):
+        st.toast("Too many trainings are waiting in line just now. Try again in a minute.")
 
 
 def untrained(seed: int) -> RecallStep:

@@ -89,13 +89,22 @@ def _raised(number: float) -> str:
 
 
 def _span(lines: Sequence[Line]) -> tuple[float, float]:
-    """The axis: all that is finite and the float32 limits where they were hit, in whole powers of ten."""
-    every = np.concatenate([line.log10 for line in lines])
-    finite = every[np.isfinite(every)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (-1.0, 1.0)
-    if np.any(np.isposinf(every)):
+    """The axis: all measured norms, the float32 limits where they were hit, in whole powers of ten.
+
+    A bound (role "ink") may leave the picture at the top, so that it does not press the measured curves flat.
+    """
+    measured = np.concatenate([line.log10 for line in lines if line.role != "ink"])
+    bounds = np.concatenate([np.empty(0), *(line.log10 for line in lines if line.role == "ink")])
+    known = measured[np.isfinite(measured)]
+    low, high = (float(known.min()), float(known.max())) if known.size else (-1.0, 1.0)
+    over = bool(np.any(np.isposinf(measured)))
+    known = bounds[np.isfinite(bounds)]
+    if known.size:
+        low, top = min(low, float(known.min())), float(known.max())
+        high = max(high, top if over else min(top, high + max(6.0, high - low)))
+    if over:
         high = max(high, FLOAT32_TOP + 2)
-    if np.any(np.isneginf(every)):
+    if np.any(np.isneginf(measured)):
         low = min(low, FLOAT32_BOTTOM - 2)
     low, high = min(low, -1.0), max(high, 0.5)
     pad = 0.04 * (high - low)
@@ -205,7 +214,7 @@ def relay(
     ]
     states = {"type": "scatter", "mode": "markers", "x": list(range(n)), "y": [1] * n, "hovertext": hover,
               "hovertemplate": "%{hovertext}<extra></extra>",
-              "marker": {"size": 36, "color": fills, "line": {"color": ring, "width": [5 if i == pick else 3 for i in range(n)]}}}  # fmt: skip
+              "marker": {"size": 27, "color": fills, "line": {"color": ring, "width": [5 if i == pick else 3 for i in range(n)]}}}  # fmt: skip
     inputs = {"type": "scatter", "mode": "text", "x": list(range(n)), "y": [0] * n, "text": [f"<b>{c}</b><br>{first + i}" for i, c in enumerate(characters)],
               "hoverinfo": "skip", "textfont": {"size": FONT_SIZE, "color": look.ink}}  # fmt: skip
     notes = []
