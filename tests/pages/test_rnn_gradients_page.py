@@ -49,7 +49,7 @@ def test_a_gradient_that_underflows_is_said_to_be_zero():
 
 
 def test_recall_starts_stops_and_keeps_what_it_found():
-    app = fine(open_page("rnn-gradients", rnn_gradients_seed="4321"))
+    app = fine(open_page("rnn-gradients", rnn_gradients_seed="43"))
     assert "after 0 updates" in words(app)
     fine(app.button(key="rnn_gradients_train").click().run())
     fine(app.run())
