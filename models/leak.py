@@ -19,17 +19,24 @@ def head_leak(config: MaskConfig, head: AttentionTrace, other: AttentionTrace, p
             which only row ``place`` is taken, so that the head alone is asked and not the layers below it.
     """
     allowed = causal(head.weights.shape[-1]).to(head.weights.device)
-    before, after = [], []
-    for name in ("q", "k", "v"):
-        mine, theirs = getattr(head, name), getattr(other, name)
-        changed = mine.clone()
-        changed[place] = theirs[place]
-        before.append(mine)
-        after.append(changed)
-    one, two = (mask_with(config, *qkv, allowed).output for qkv in (before, after))
+    assert head.q is not None
+    assert head.k is not None
+    assert head.v is not None
+    assert other.q is not None
+    assert other.k is not None
+    assert other.v is not None
+    q, k, v = (_with_row(*pair, place) for pair in ((head.q, other.q), (head.k, other.k), (head.v, other.v)))
+    one = mask_with(config, head.q, head.k, head.v, allowed).output
+    two = mask_with(config, q, k, v, allowed).output
     assert one is not None
     assert two is not None
     return (two - one).norm(dim=-1)
+
+
+def _with_row(mine: Tensor, theirs: Tensor, place: int) -> Tensor:
+    changed = mine.clone()
+    changed[place] = theirs[place]
+    return changed
 
 
 def exchange(ids: Sequence[int], place: int, token: int) -> tuple[int, ...]:

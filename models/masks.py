@@ -89,7 +89,7 @@ def masked_gpt(model: GPT, ids: Sequence[int], config: MaskConfig) -> Tensor:
     """
     x = model.embed(torch.tensor(list(ids), dtype=torch.long, device=model.token.weight.device))
     allowed = causal(len(ids)).to(x.device)
-    for index, block in enumerate(model.blocks):
+    for index, block in enumerate(model.layers):
         weights = layer_weights(model, index)
         qkv = F.linear(block.norm_attn(x), weights.w_qkv, weights.b_qkv)
         q, k, v = (part.unflatten(-1, (weights.n_head, -1)).transpose(0, 1) for part in qkv.chunk(3, dim=-1))
