@@ -22,12 +22,14 @@ def arcs(
 ) -> go.Figure:
     """Weights [query, key] with the token ``pick``'s own row above the line and its column below it.
 
-    The other tokens' rows are drawn faintly above. Weights under ``least`` and those of a token on itself have no arc.
+    The other tokens' rows are drawn faintly above (of a long sentence only their strong links). Weights under ``least`` and those of a token on itself have no arc.
     The clickable tokens are the last trace.
     """
     n = len(tokens)
     drawn = np.where(np.eye(n, dtype=bool) | (weights < least), 0.0, weights)
     others, row, column = drawn.copy(), np.zeros_like(drawn), np.zeros_like(drawn)
+    if n > 24:  # a long sentence's hundreds of weak links would be a grey cloud
+        others[others < 4 * least] = 0.0
     others[pick], row[pick], column[:, pick] = 0.0, drawn[pick], drawn[:, pick]
     traces = [
         *_side(others, look.role("weight"), 1, faint=True),
