@@ -23,8 +23,8 @@ MAX_TOKENS = 16
 
 
 def _attention(sentence: str) -> Picture:
-    layer = compute.trace("minilm", compute.read("minilm", sentence, MAX_TOKENS)).layers[-1]
-    return layer.attention.weights[-1].cpu().numpy(), "probability"
+    layer = compute.trace("minilm", compute.read("minilm", sentence, MAX_TOKENS)).layers[3]
+    return layer.attention.weights[1].cpu().numpy(), "probability"  # the head that the page opens on
 
 
 def _heads(sentence: str) -> Picture:
