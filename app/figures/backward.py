@@ -169,8 +169,8 @@ def _limit_words(low: float, high: float, look: Look) -> list[dict[str, Any]]:
         words.append(
             note
             | {
-                "x": 1,
-                "xanchor": "right",
+                "x": 0.01,
+                "xanchor": "left",
                 "y": FLOAT32_BOTTOM,
                 "yanchor": "top",
                 "text": "exactly 0: float32 has nothing below 1.4·10⁻⁴⁵",
