@@ -9,6 +9,7 @@ from torch import Tensor
 
 from app import compute
 from models import probes, sampling
+from models.foreign_tokenizer import ForeignTokenizer
 from models.lens import LensTrace, logit_lens
 from models.probes import FACTS, PAIRS, FactResult
 from models.sampling import SamplingConfig
@@ -32,8 +33,9 @@ def piece(name: str, token: int) -> str:
     model = compute.model(name)
     if isinstance(model, SmallGPT):
         return model.piece(token)
-    tokenizer = getattr(model, "tokenizer", None)
-    return tokenizer.piece(token) if hasattr(tokenizer, "piece") else model.decode([token])
+    if isinstance(own := getattr(model, "tokenizer", None), ForeignTokenizer):
+        return own.piece(token)
+    return model.decode([token])
 
 
 def lens(name: str, encoding: Encoding, start: int, end: int) -> LensTrace:

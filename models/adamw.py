@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class AdamW:
@@ -23,7 +23,7 @@ class AdamW:
         weight_decay: float = 0.0,
         eps: float = 1e-8,
     ) -> None:
-        self.parameters = list(parameters)
+        self.parameters: list[Tensor] = list(parameters)
         self.learning_rate, self.betas, self.weight_decay, self.eps = learning_rate, betas, weight_decay, eps
         self.mean = [torch.zeros_like(p) for p in self.parameters]  # of the gradients
         self.square = [torch.zeros_like(p) for p in self.parameters]  # mean of their squares
@@ -34,7 +34,7 @@ class AdamW:
         """One update of every parameter; all of them must have a gradient."""
         self.steps += 1
         (first, second), rate = self.betas, self.learning_rate
-        gradients = [p.grad for p in self.parameters]
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
         torch._foreach_mul_(self.parameters, 1 - rate * self.weight_decay)
         torch._foreach_lerp_(self.mean, gradients, 1 - first)
         torch._foreach_mul_(self.square, second)
