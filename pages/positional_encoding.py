@@ -225,7 +225,7 @@ with side:
             "Each pair of columns is one wave and its cosine, slower from pair to pair: like the hands of many clocks. "
             "The model knows the dots alone; the lines are the formula between them."
         )
-    focus = c.steps("pair", "Pair i", list(range(d // 2)), min(4, d // 2 - 1), disabled=scheme == "learned")
+    focus = c.steps("pair", "Pair i", list(range(d // 2)), min(2, d // 2 - 1), disabled=scheme == "learned")
 with main:
     if scheme == "learned":
         drawn = [*found.clock, *(i for i in range(8) if i not in found.clock)][:4]
