@@ -13,7 +13,7 @@ from typing import Any
 
 from app import syllabus
 from benchmarks import load, paint, picture, table
-from benchmarks.servers import ROOT, Server, machine, serving
+from benchmarks.servers import ROOT, Server, load_now, machine, serving
 
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 PICTURE = ROOT / "assets" / "pictures" / "benchmarks.svg"
@@ -87,9 +87,10 @@ def main() -> None:
     if unknown := [page for page in pages if page and page not in built]:
         raise SystemExit(f"no such page: {', '.join(unknown)}")
 
-    result = {"machine": machine(), "effort": asdict(effort)}
+    result: dict[str, Any] = {"machine": machine(), "effort": asdict(effort)}
     result["floor"] = measure("floor", [""], effort, chosen.port)
     result["app"] = measure("app", pages, effort, chosen.port)
+    result["machine"]["load_after"] = load_now()
     print("\n" + table.text(result))
     if not chosen.dry and not chosen.quick:
         RESULTS.parent.mkdir(exist_ok=True)

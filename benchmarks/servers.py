@@ -88,6 +88,11 @@ def wait_until_it_answers(server: Server) -> float:
     raise RuntimeError(f"the {server.name} server did not start")
 
 
+def load_now() -> float:
+    """How many programs wanted a processor, on average over the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
     cpu, memory = platform.processor() or platform.machine(), 0.0
@@ -102,7 +107,7 @@ def machine() -> dict[str, object]:
         "cpu": cpu,
         "cores": os.cpu_count(),
         "memory_gb": round(memory, 1),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": load_now(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},

@@ -64,7 +64,7 @@ def about(machine: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     return (
         f"{machine['date']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, "
-        f"load {machine['load_before']} before the run; Python {machine['python']}, {versions}. "
+        f"load {machine['load_before']} before and {machine['load_after']} after the run; Python {machine['python']}, {versions}. "
         "In brackets: times the floor, a Streamlit page with one slider and one 16×16 heatmap on the same machine."
     )
 
@@ -90,7 +90,7 @@ def _figure(cost: dict[str, Any], base: dict[str, Any] | None, column: tuple[str
     if not math.isfinite(value):
         return "–"
     ratio = value / (base[name] * factor) if base and base[name] > 0 and math.isfinite(base[name]) else math.nan
-    counted = name in ("moves", "errors")
+    counted = name in ("moves", "errors", "memory_each")  # a small class moves memory by chance
     return f"{value:.{digits}f}" + (f" ({ratio:.1f}×)" if math.isfinite(ratio) and not counted else "")
 
 
