@@ -52,9 +52,9 @@ def pick_head(c: Controls) -> tuple[AttentionTrace, int, int, str]:
     fresh = source == "random"
     left, right = st.columns(2)
     with left:
-        layer = c.slider("layer", "Layer", 0, model.n_layer - 1, min(1, model.n_layer - 1), disabled=fresh)
+        layer = c.slider("layer", "Layer", 0, model.n_layer - 1, 0, disabled=fresh)
     with right:
-        number = c.slider("head", "Head", 0, model.n_head - 1, 0, disabled=fresh)
+        number = c.slider("head", "Head", 0, model.n_head - 1, 1, disabled=fresh)
     seed = c.seed(label="Seed (random weights, sampling)")
     if fresh:
         made_by = f"Seeded random projections, seed {seed}: nothing learned. Tensors {compute.device_note()}."
