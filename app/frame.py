@@ -82,7 +82,7 @@ class Lab:
         self.drawn: list[Stage] = []
         with st.container(key="lab_page"):
             with st.container(key="lab_head", gap=None):
-                with st.container(horizontal=True, horizontal_alignment="distribute", wrap=False):
+                with st.container(horizontal=True, horizontal_alignment="distribute"):
                     st.title(self.station.title, anchor=False, width="content")
                     self._share = st.container(horizontal=True, horizontal_alignment="right", width=190, gap="xsmall")
                 st.markdown(self.station.question)
