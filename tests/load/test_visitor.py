@@ -1,6 +1,7 @@
 """Visitors by websocket, as the benchmarks send them, on the app as served."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,6 +19,12 @@ def address():
         yield server.address
 
 
+def apart(coroutine):
+    """Run it on a thread of its own: Playwright keeps an event loop on the one the tests run on."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 def test_a_visitor_moves_a_slider_and_gets_a_new_figure(address):
     async def visit():
         async with Visitor(address, "attention") as visitor:
@@ -27,7 +34,7 @@ def test_a_visitor_moves_a_slider_and_gets_a_new_figure(address):
             moved = await visitor.move(layer, positions(layer)[0])
             return opened, before, moved, visitor.figures()
 
-    opened, before, moved, after = asyncio.run(visit())
+    opened, before, moved, after = apart(visit())
     assert before
     assert len(after) == len(before)
     assert after[0] != before[0]
@@ -53,7 +60,7 @@ def test_visitors_with_different_states_do_not_see_each_other(address):
             await two.move(cold, 5.0)
             return pictures, again, leaked, arrived, two.figures()
 
-    (hot, cold), again, leaked, arrived, joined = asyncio.run(both())
+    (hot, cold), again, leaked, arrived, joined = apart(both())
     assert hot[0] != cold[0]
     assert again == hot, "what the other did in between changed nothing here"
     assert arrived
