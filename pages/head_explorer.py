@@ -234,7 +234,11 @@ with ranks:
     else:
         st.info("This sentence repeats no token, so there is nothing to measure. Write a word twice.")
 
-side, main = lab.section("Switch heads off", key="off", text="A head that is off adds zeros. What the model computes without it says what it was for.")
+side, main = lab.section(
+    "Switch heads off",
+    key="off",
+    text="A head that is off adds zeros. What the model computes without it says what it was for.",
+)
 with side:
     can = getattr(model, "can_switch_heads", True)
     chosen_off = c.several("off", "Heads that are off", every, disabled=not can)
@@ -242,7 +246,11 @@ with side:
 gone = sorted({every.index(h) for h in chosen_off} | ({opened} if open_too else set())) if can else []
 off = frozenset(divmod(p, model.n_head) for p in gone)
 without = compute.trace(name, compute.read(name, sentence, MAX_TOKENS), off)
-names_off = ", ".join(label(p) for p in gone[:6]) + (f" and {len(gone) - 6} more" if len(gone) > 6 else "") if gone else "no head"
+names_off = (
+    ", ".join(label(p) for p in gone[:6]) + (f" and {len(gone) - 6} more" if len(gone) > 6 else "")
+    if gone
+    else "no head"
+)
 with main:
     if causal and trace.logits is not None and without.logits is not None:
         p, p_off = (t.logits[-1].softmax(-1) for t in (trace, without))

@@ -46,6 +46,8 @@ def draw_chapter(number: int, chapter: Chapter) -> None:
 
 numbered = list(enumerate(syllabus.CHAPTERS, 1))
 for first in range(0, len(numbered), ACROSS):
-    for place, (number, chapter) in zip(st.columns(ACROSS, gap="medium"), numbered[first : first + ACROSS], strict=False):
+    for place, (number, chapter) in zip(
+        st.columns(ACROSS, gap="medium"), numbered[first : first + ACROSS], strict=False
+    ):
         with place, st.container(key=f"lab_chapter_{number}", gap="small"):
             draw_chapter(number, chapter)

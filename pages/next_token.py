@@ -71,7 +71,9 @@ def sampling_controls(c: Controls) -> tuple[SamplingConfig, int]:
     with right:
         top_p = c.slider("top_p", "Top-p", 0.05, 1.0, 0.9, 0.05)
         drawn = c.slider("drawn", "Tokens drawn", 0, MOST_DRAWN, 0)
-    st.button("Draw the next token", key="next_token_draw", on_click=draw_one, disabled=drawn == MOST_DRAWN, width="stretch")
+    st.button(
+        "Draw the next token", key="next_token_draw", on_click=draw_one, disabled=drawn == MOST_DRAWN, width="stretch"
+    )
     return SamplingConfig(temperature, 0 if top_k == KEEP_ALL else int(top_k), top_p, seed), drawn
 
 
@@ -169,7 +171,10 @@ def write() -> None:
         st.session_state["next_token_written"] = (run_key, count)
     steps = language.continued(name, ids, config, max(count, n_drawn))
     chips = [[tokens.Chip(piece)] for piece in encoding.tokens[:n_read]]
-    chips += [[tokens.Chip(language.piece(name, s.token), f"chance {s.chance:.3f}, number {s.uniform:.3f}", "strong")] for s in steps[:count]]
+    chips += [
+        [tokens.Chip(language.piece(name, s.token), f"chance {s.chance:.3f}, number {s.uniform:.3f}", "strong")]
+        for s in steps[:count]
+    ]
     st.progress(count / length, f"{count} of {length} tokens")
     if going and count < length:
         st.button("Stop", key="next_token_stop", on_click=stop_run)
@@ -238,7 +243,11 @@ with main:
                        alt=f"Surprise of {n - 1} tokens; the largest is {nats[worst]:.2f} nats.",
                        made_by="The first token has nothing before it and is left out."))  # fmt: skip
 
-side, main = lab.section("What does it know?", key="knows", text="Asked in its own terms: how likely is the right continuation, and how likely the wrong one?")
+side, main = lab.section(
+    "What does it know?",
+    key="knows",
+    text="Asked in its own terms: how likely is the right continuation, and how likely the wrong one?",
+)
 answers, scores = language.facts(name), language.agreement(name)
 margins = [right - wrong for right, wrong in scores]
 right_all = sum(m > 0 for m in margins)
@@ -248,7 +257,11 @@ with side:
     st.markdown(
         f"**Agreement.** {model.title} prefers the right verb in **{right_all} of {len(PAIRS)}** sentences, and in {sum(far)} of the "
         f"{len(far)} where a noun of the other number stands nearer. "
-        + ("Guessing would get half." if right_all <= 0.7 * len(PAIRS) else "It follows the subject more often than chance would.")
+        + (
+            "Guessing would get half."
+            if right_all <= 0.7 * len(PAIRS)
+            else "It follows the subject more often than chance would."
+        )
     )
     st.markdown(
         f"**Facts.** It puts the right answer first in **{len(first)} of {len(answers)}**. "
@@ -290,7 +303,9 @@ was_live = jobs.status(job, visitor).live and jobs.status(job, visitor).joined
 
 
 def start_training() -> None:
-    if not jobs.start(job, lambda: induction_race.race(TOY, toy_seed), progress=lambda r: r.step / r.n_step, visitor=visitor):
+    if not jobs.start(
+        job, lambda: induction_race.race(TOY, toy_seed), progress=lambda r: r.step / r.n_step, visitor=visitor
+    ):
         st.session_state["next_token_full"] = True
 
 
@@ -303,7 +318,12 @@ def training_words(status: jobs.JobStatus, now: RaceStep) -> None:
     """Start or stop, how far it is, and what the numbers say."""
     live = status.live and status.joined
     if live:
-        st.progress(status.progress, f"step {now.step} of {TOY.steps}" if status.state == "running" else f"Waiting in line, place {status.place}")
+        st.progress(
+            status.progress,
+            f"step {now.step} of {TOY.steps}"
+            if status.state == "running"
+            else f"Waiting in line, place {status.place}",
+        )
         st.button("Stop", key="next_token_toy_stop", on_click=jobs.cancel, args=(job, visitor), width="stretch")
     elif status.state != "done":
         st.button("Train both", key="next_token_toy_train", on_click=start_training, type="primary", width="stretch")
@@ -343,7 +363,10 @@ def training_panel() -> None:
                     alt=f"{title} over {steps[-1]} steps: two layers {two[-1]:.2f}, one layer {one[-1]:.2f}.",
                 ))  # fmt: skip
         maps = now.maps.flatten(0, 1).numpy() / 255.0
-        titles = [f"L{at // TOY.n_head}H{at % TOY.n_head}<br>score {now.scores[at // TOY.n_head][at % TOY.n_head]:.2f}" for at in range(len(maps))]
+        titles = [
+            f"L{at // TOY.n_head}H{at % TOY.n_head}<br>score {now.scores[at // TOY.n_head][at % TOY.n_head]:.2f}"
+            for at in range(len(maps))
+        ]
         lab.draw(Stage(
             "next_token_toy_maps", f"Every head of the two-layer model at step {now.step}",
             tiled(maps, lab.look, titles, columns=TOY.n_head, pick=now.best[0] * TOY.n_head + now.best[1], height=400,
@@ -372,11 +395,37 @@ if lens is not None:
 own = model_proofs.proofs(name, encoding)
 kept_logits = stages.logits[stages.top_p.isfinite()]
 again = (kept_logits / config.temperature).softmax(-1) if config.temperature else torch.ones(1)
-extra = [Proof("The chances that are drawn from", "torch.softmax of the kept logits alone", float((stages.probabilities[stages.top_p.isfinite()] - again).abs().max()), 1e-5, (sampling_stages,))]
+extra = [
+    Proof(
+        "The chances that are drawn from",
+        "torch.softmax of the kept logits alone",
+        float((stages.probabilities[stages.top_p.isfinite()] - again).abs().max()),
+        1e-5,
+        (sampling_stages,),
+    )
+]
 if n > 1:
-    theirs = F.cross_entropy(trace.logits[:-1], torch.tensor(encoding.ids[1:], device=trace.logits.device), reduction="none").cpu()
-    extra.append(Proof("The surprise of each token", "torch.nn.functional.cross_entropy", float((nats - theirs).abs().max()), 1e-4, (sampling.surprise,)))
+    theirs = F.cross_entropy(
+        trace.logits[:-1], torch.tensor(encoding.ids[1:], device=trace.logits.device), reduction="none"
+    ).cpu()
+    extra.append(
+        Proof(
+            "The surprise of each token",
+            "torch.nn.functional.cross_entropy",
+            float((nats - theirs).abs().max()),
+            1e-4,
+            (sampling.surprise,),
+        )
+    )
 if lens is not None:
     gap = float((lens.chosen[-1] - trace.logits[lens.start : n_read].softmax(-1).amax(-1)).abs().max())
-    extra.append(Proof("The lens after the last layer", "the model's own output", gap, 1e-5 if name == "small-gpt" else 3e-2, (logit_lens,)))
+    extra.append(
+        Proof(
+            "The lens after the last layer",
+            "the model's own output",
+            gap,
+            1e-5 if name == "small-gpt" else 3e-2,
+            (logit_lens,),
+        )
+    )
 lab.prove(*extra, *own)
