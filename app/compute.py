@@ -47,7 +47,6 @@ def warm() -> None:
     """Once a process: one thread for small tensors, the default models in memory, and all of it frozen for the
     garbage collector, which would otherwise walk it again and again."""
     torch.set_num_threads(1)
-    torch.set_grad_enabled(True)
     for name in checkpoints.names():
         try:
             model(name)

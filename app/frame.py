@@ -251,8 +251,6 @@ def draw(stage: Stage) -> Any:
         state: Any = st.html(stage.figure)
     elif isinstance(stage.figure, Chart):
         state = st.vega_lite_chart(stage.figure.spec, theme=None, key=stage.key, alt=stage.alt)
-    elif type(stage.figure).__module__.startswith("altair"):
-        state = st.altair_chart(stage.figure, theme=None, key=stage.key, alt=stage.alt)
     else:
         state = st.plotly_chart(
             stage.figure,

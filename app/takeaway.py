@@ -22,12 +22,12 @@ MAX_ROWS = 5000  # shown in the browser; a download holds all
 
 def draw(prefix: str, stages: Sequence["Stage"], address: str) -> None:
     """The box at the foot of a page."""
-    usable = {stage.title: stage for stage in stages if arrays(stage)}
-    if not usable:
+    if not stages:
         return
     box = st.expander("Take it with you: numbers, files, pictures", on_change="rerun", key=f"{prefix}_take")
     if not box.open:
         return
+    usable = {stage.title: stage for stage in stages if arrays(stage)}
     with box:
         stage = usable[st.selectbox("Figure", list(usable), key=f"{prefix}_take_figure") or next(iter(usable))]
         table = frame_of(stage)
