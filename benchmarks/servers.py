@@ -8,12 +8,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = {"app": ROOT / "app" / "main.py", "floor": ROOT / "benchmarks" / "floor.py"}
@@ -29,11 +30,17 @@ class Server:
     process: subprocess.Popen[bytes]
     address: str
     born: float  # time.perf_counter() when its process was started
+    _log: IO[bytes]
 
     def memory(self) -> float:
         """Resident memory in MB."""
         shown = subprocess.run(["ps", "-o", "rss=", "-p", str(self.process.pid)], capture_output=True, text=True)
         return int(shown.stdout) / 1024
+
+    def log(self) -> str:
+        """All that it has printed so far."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
 
     def cpu(self) -> float:
         """Seconds of processor time used so far; NaN where there is no /proc. Other load on the machine does not
@@ -52,19 +59,29 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(name: str, port: int = 0) -> Iterator[Server]:
+def serving(
+    name: str,
+    port: int = 0,
+    *,
+    by: Sequence[str] = ("-m", "streamlit"),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """The app or the floor on loopback, from its start until the block ends. The port need not answer yet.
 
     Both run from the repository's root and so with the same options, those of ``.streamlit/config.toml``.
+
+    Args:
+        by: what Python runs, where it is not Streamlit itself but a program that ends in it.
+        environment: variables that differ from this program's own.
     """
     port = port or free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(ENTRIES[name]), "--server.port", str(port),
+    command = [sys.executable, *by, "run", str(ENTRIES[name]), "--server.port", str(port),
                "--server.address", "127.0.0.1"]  # fmt: skip
     with tempfile.TemporaryFile() as log:
         born = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
         try:
-            yield Server(name, process, f"http://127.0.0.1:{port}", born)
+            yield Server(name, process, f"http://127.0.0.1:{port}", born, log)
         finally:
             process.terminate()
             try:

@@ -11,6 +11,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.Selectbox_pb2 import Selectbox
@@ -101,8 +102,23 @@ class Visitor:
 
     async def _run(self, fragment: str = "") -> Answer:
         """Ask for a run of the script and read until it has ended."""
+        started = time.perf_counter()
+        await self.send(fragment)
+        async with asyncio.timeout(LIMIT):
+            size = await self._read(fragment)
+        seconds = time.perf_counter() - started
+        if faults := self.all("exception"):
+            raise ScriptError(f"{self._page}: {faults[0].type} {faults[0].message}")
+        return Answer(seconds, size)
+
+    def query(self) -> str:
+        """What stands behind the ``?`` of this visitor's address."""
+        return urlencode(self._query)
+
+    async def send(self, fragment: str = "") -> None:
+        """Ask for a run without waiting for it."""
         ask = BackMsg()
-        ask.rerun_script.query_string = urlencode(self._query)
+        ask.rerun_script.query_string = self.query()
         ask.rerun_script.page_name = "" if self._page_hash else self._page
         ask.rerun_script.page_script_hash = self._page_hash
         ask.rerun_script.fragment_id = fragment
@@ -110,14 +126,7 @@ class Visitor:
         ask.rerun_script.cached_message_hashes.extend(self._kept)
         ask.rerun_script.context_info.timezone = "UTC"
         ask.rerun_script.context_info.color_scheme = "light"
-        started = time.perf_counter()
         await self._socket.send(ask.SerializeToString())
-        async with asyncio.timeout(LIMIT):
-            size = await self._read(fragment)
-        seconds = time.perf_counter() - started
-        if faults := self.all("exception"):
-            raise ScriptError(f"{self._page}: {faults[0].type} {faults[0].message}")
-        return Answer(seconds, size)
 
     async def _read(self, fragment: str) -> int:
         size, fresh = 0, {}
@@ -136,6 +145,8 @@ class Visitor:
                 self._keep_for = message.new_session.config.max_cached_message_age or self._keep_for
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
                 fresh[tuple(message.metadata.delta_path)] = self._keep(message)
+            elif kind == "delta" and message.delta.WhichOneof("type") == "add_block":
+                self.block(tuple(message.metadata.delta_path), message.delta)
             elif kind == "navigation":
                 self._page_hash = message.navigation.page_script_hash
             elif kind == "page_not_found":
@@ -143,9 +154,13 @@ class Visitor:
             elif kind == "session_event" and message.session_event.HasField("script_compilation_exception"):
                 raise ScriptError(message.session_event.script_compilation_exception.message)
             elif kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-                self.elements = self.elements | fresh if fragment else fresh
+                kept = {k: v for k, v in self.elements.items() if v[1] != fragment} if fragment else {}
+                self.elements = kept | fresh  # what a fragment drew before and not again is gone
                 self._forget()
                 return size
+
+    def block(self, place: tuple[int, ...], delta: Delta) -> None:
+        """A container was drawn; for those who care about the ones that open and close."""
 
     def _keep(self, message: ForwardMsg) -> tuple[Element, str]:
         if message.metadata.cacheable:
