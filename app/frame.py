@@ -19,6 +19,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import share, syllabus, takeaway, theme
 from app.controls import Controls, Experiment
 from app.figures.charts import Chart
+from app.recipe import Export, Recipe
 from models.errors import CheckpointError
 
 __all__ = ["Experiment", "Lab", "Prediction", "Proof", "Stage", "navigation", "run"]
@@ -80,6 +81,7 @@ class Lab:
         self.controls_of_page = Controls(self.station)
         self._watch: str | None = None
         self.drawn: list[Stage] = []
+        self._recipe: Callable[[], Recipe] | None = None
         with st.container(key="lab_page"):
             with st.container(key="lab_head", gap=None):
                 with st.container(horizontal=True, horizontal_alignment="distribute"):
@@ -202,12 +204,20 @@ class Lab:
                         opened.caption(f"`{_place(function)}`")
                         opened.code(inspect.getsource(function), language="python")
 
+    def recipe(self, make: Callable[[], Recipe]) -> None:
+        """How a program of its own computes the main figure again. ``make`` is called when somebody downloads it."""
+        self._recipe = make
+
     def close(self) -> None:
         """The last word of a page: the link to what it shows, now that all its controls are known."""
         with self._share:
             share.draw(self.controls_of_page)
         with self._take:
-            takeaway.draw(self.station.prefix, self.drawn, share.link(self.controls_of_page))
+            address = share.link(self.controls_of_page)
+            station, make = self.station, self._recipe
+            takeaway.draw(
+                station.prefix, self.drawn, address, make and Export(station.title, station.question, address, make)
+            )
 
     def _links(self) -> None:
         before, after = syllabus.neighbours(self.station.slug)

@@ -1,4 +1,4 @@
-"""Take it with you: each figure's numbers as a table, CSV and NPZ, and the figure as a page of its own.
+"""Take it with you: each figure's numbers as a table, CSV and NPZ, the figure as a page, the experiment as code.
 
 Works from what a page has drawn, so that every page has it. All of it is made only when its box is open.
 """
@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from app.figures.charts import Chart
+from app.recipe import Export
 
 if TYPE_CHECKING:
     from app.frame import Stage
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 MAX_ROWS = 5000  # shown in the browser; a download holds all
 
 
-def draw(prefix: str, stages: Sequence["Stage"], address: str) -> None:
-    """The box at the foot of a page."""
+def draw(prefix: str, stages: Sequence["Stage"], address: str, code: Export | None = None) -> None:
+    """The box at the foot of a page; ``code`` is the experiment as a program."""
     if not stages:
         return
     box = st.expander("Take it with you: numbers, files, pictures", on_change="rerun", key=f"{prefix}_take")
@@ -40,6 +41,9 @@ def draw(prefix: str, stages: Sequence["Stage"], address: str) -> None:
             )
             if hasattr(stage.figure, "to_html"):
                 st.download_button("HTML, opens off line", lambda: html(stage, address), f"{name}.html", "text/html")
+            if code:
+                st.download_button("Python script", code.script, f"{prefix}.py", "text/x-python")
+                st.download_button("Notebook", code.notebook, f"{prefix}.ipynb", "application/x-ipynb+json")
         st.caption("For a picture, point at a figure and press the camera: an SVG, sharp at any size.")
 
 

@@ -1,7 +1,7 @@
 """The shipped character RNN and character LSTM: weights from a checkpoint, opened with ``trace_rnn``/``trace_lstm``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -59,6 +59,13 @@ class NextCharacterLoss:
 
     def __call__(self, last: Tensor) -> Tensor:
         return -self.model.logits(last).log_softmax(-1)[self.symbol]
+
+
+def narrowed(model: CharModel, text: str) -> tuple[tuple[int, ...], RNNWeights | LSTMWeights]:
+    """The weights with an input column for each character of this text alone, and the column that each step reads."""
+    ids = encode_characters(text)
+    used = sorted(set(ids))
+    return tuple(map(used.index, ids)), replace(model.weights, w_xh=model.weights.w_xh[:, used])
 
 
 def read_rnn(model: CharModel, text: str) -> RNNTrace:

@@ -69,16 +69,27 @@ def multi_head(
         heads_off: heads whose output is replaced by zeros before the output projection.
     """
     qkv = F.linear(x, weights.w_qkv, weights.b_qkv)
-    q, k, v = (split_heads(part, weights.n_head) for part in qkv.chunk(3, dim=-1))
+    attention, joined = attend_in_heads(qkv, weights.n_head, allowed, heads_off)
+    assert attention.q is not None
+    assert attention.k is not None
+    assert attention.v is not None
+    output = F.linear(joined, weights.w_out, weights.b_out)
+    heads = torch.cat([attention.q, attention.k, attention.v], dim=-1)
+    return MultiHeadTrace(x, qkv, heads, attention, joined, output)
+
+
+def attend_in_heads(
+    qkv: Tensor, n_head: int, allowed: Tensor | None = None, heads_off: Collection[int] = ()
+) -> tuple[AttentionTrace, Tensor]:
+    """Cut, attend, join: qkv [token, 3·d_model] -> (the stages with a head axis, joined [token, d_model])."""
+    q, k, v = (split_heads(part, n_head) for part in qkv.chunk(3, dim=-1))
     attention = attend(q, k, v, allowed)
     assert attention.output is not None
     kept = attention.output
     if heads_off:
         kept = kept.clone()
         kept[list(heads_off)] = 0.0
-    joined = join_heads(kept)
-    output = F.linear(joined, weights.w_out, weights.b_out)
-    return MultiHeadTrace(x, qkv, torch.cat([q, k, v], dim=-1), attention, joined, output)
+    return attention, join_heads(kept)
 
 
 def random_weights(d_model: int, n_head: int, seed: int) -> MultiHeadWeights:

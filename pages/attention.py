@@ -11,8 +11,10 @@ from app.controls import Controls
 from app.figures import charts, pipeline
 from app.figures.heatmap import nice_limit
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
+from app.recipe import Recipe
 from models.attention import AttentionTrace, attend, entropy
 from models.dot_product import WIDTHS, WidthConfig, widths
+from models.masks import causal
 from models.one_head import AttentionConfig, attend_with, fresh_head, strongest_link
 
 MAX_TOKENS = 24
@@ -230,3 +232,26 @@ lab.prove(
     Proof("The output", reference, float((now.output - theirs).abs().max()), 1e-4, (attend, attend_with)),
     Proof("Each row's sum", "1", float((now.weights.sum(-1) - 1).abs().max()), 1e-5),
 )
+
+
+def recipe() -> Recipe:
+    """The main figure as code: the head drawn again from its seed, or its Q, K and V as numbers."""
+    fresh = source == "random"
+    drawn = {"IDS": encoding.ids, "D_K": d_k, "SEED": c.values["seed"]} if fresh else {}
+    return Recipe(
+        {name: f"attention_pipeline.{name}" for name in ("weights", "output")},
+        uses=(attend, attend_with, AttentionConfig, *([fresh_head] if fresh else []), *([causal] if allowed is not None else [])),
+        settings={"TOKENS": encoding.tokens, **drawn, "SCALING": scaling, "RULE": rule, "TEMPERATURE": temperature},
+        inputs={} if fresh else {name: getattr(now, name) for name in ("q", "k", "v")},
+        run=f"""
+head = {"fresh_head(IDS, D_K, SEED)" if fresh else "attend(q, k, v)"}
+allowed = {"None" if allowed is None else "causal(len(TOKENS))"}
+trace = attend_with(AttentionConfig(SCALING, RULE, TEMPERATURE), head, allowed)
+weights, output = trace.weights, trace.output
+""",
+        shows='show("weights [query × key]", weights, TOKENS, TOKENS)',
+        note=made_by,
+    )  # fmt: skip
+
+
+lab.recipe(recipe)

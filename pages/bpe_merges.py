@@ -10,6 +10,7 @@ from app.controls import Controls
 from app.figures import charts, heatmap, merges, tokens
 from app.figures.tokens import Chip, chip
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
+from app.recipe import Recipe
 from models import bpe_reference, texts, tokenizers_zoo
 from models.bpe import BPEConfig, train, train_timed
 from models.bpe_encode import decode, encode, merge_tree, piece_of
@@ -109,7 +110,7 @@ def pick_text(c: Controls) -> tuple[str, str]:
     sentence = c.sentence()
     corpus = c.choice("corpus", "Train on", [PARAGRAPH, SENTENCE, SONNETS, WIKIPEDIA, OWN], PARAGRAPH)
     with st.popover("A text of your own", width="stretch"):
-        label = f"Up to {MAX_TEXT:,} characters. It stays in this session; a link does not carry it."
+        label = f"Up to {MAX_TEXT:,} characters. It stays in this session, and in a link while it is short."
         own = c.area("own", label, texts.read("bpe_paragraph"), MAX_TEXT, height=220)
         st.caption(f"Choose “{OWN}” under “Train on” to use it.")
     return sentence, training_text(corpus, sentence, own)
@@ -143,7 +144,10 @@ words, cut = strip_of_text(step)
 lab.stage(Stage(
     "bpe_merges_text", f"The text after merge {step}" if step else "The text before the first merge",
     tokens.strip(words, lab.look, f"The training text in {trace.n_token(step)} tokens", tall=216),
-    shape=f"tokens [{trace.n_token(step):,}]", alt="", tensors={"token_ids": np.array([i for ids in trace.corpus_at(step) for i in ids])},
+    shape=f"tokens [{trace.n_token(step):,}]", alt="", tensors={
+        "token_ids": np.array([i for ids in trace.corpus_at(step) for i in ids]),
+        "merges": np.array([(m.left, m.right, m.new, m.count) for m in trace.merges], dtype=int).reshape(-1, 4),
+    },
     made_by=f"Trained on {trace.n_char:,} characters in {seconds:.2f} s on the CPU. Filled: the newest piece."
     + (" A window of the text is shown." if cut else "") + " Hover a piece for its id and bytes.",
 ))  # fmt: skip
@@ -346,3 +350,27 @@ lab.prove(
     Proof(f"The {len(ids)} ids of your sentence after {several(step, 'merge')}", "tokenizers.Tokenizer.encode", float(ids != so_far.encode(covered)), 0, (encode,)),
     Proof("decode(encode(your sentence))", "your sentence", float(decode(encode(sentence, trace, step), trace) != sentence), 0, (decode,)),
 )  # fmt: skip
+
+
+def recipe() -> Recipe:
+    """The training as code, in plain Python: the text, and as many merges of it as the page learned."""
+    return Recipe(
+        {name: f"bpe_merges_text.{name}" for name in ("token_ids", "merges")},
+        uses=(train, BPEConfig),
+        settings={"TEXT": corpus_text, "N_MERGES": n_merges, "ALPHABET": alphabet, "SPLIT": split, "MIN_COUNT": config.min_count, "STEP": step},
+        run="""
+trace = train(TEXT, BPEConfig(N_MERGES, ALPHABET, SPLIT, MIN_COUNT))
+merges = [(merge.left, merge.right, merge.new, merge.count) for merge in trace.merges]
+token_ids = [token for word in trace.corpus_at(STEP) for token in word]
+""",
+        shows="""
+for number, (left, right, new, count) in enumerate(merges[:STEP][:20], 1):
+    a, b = (trace.vocab[symbol].decode("utf-8", "backslashreplace") for symbol in (left, right))
+    say(f"merge {number:3}: {a!r} + {b!r} becomes {new}, {count} times")
+say(f"{len(merges)} merges learned; after {STEP} of them the text has {len(token_ids)} tokens:")
+say(f"{token_ids[:40]} ...")
+""",
+    )  # fmt: skip
+
+
+lab.recipe(recipe)

@@ -11,6 +11,7 @@ from app import compute, text
 from app.controls import Controls
 from app.figures import charts, heatmap, masking
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
+from app.recipe import Recipe
 from models import bert
 from models.attention import AttentionTrace, attend
 from models.continuation import Continuation, carry_on
@@ -405,3 +406,28 @@ if source == "small-gpt":
         )
     )
 lab.prove(*proofs, *([growth] if growth else []))
+
+
+def recipe() -> Recipe:
+    """The main figure as code: the head drawn again from its seed, or its Q, K and V as numbers."""
+    fresh = source == "random"
+    drawn = {"IDS": encoding.ids, "D_K": D_K, "SEED": c.values["seed"]} if fresh else {}
+    start = "head = fresh_head(IDS, D_K, SEED)\nq, k, v = head.q, head.k, head.v\n" if fresh else ""
+    return Recipe(
+        {name: f"causal_mask_main.{name}" for name in ("scaled", "masked", "weights")},
+        uses=(mask_with, MaskConfig, causal, *([fresh_head] if fresh else [])),
+        settings={"TOKENS": encoding.tokens, **drawn, "PLACE": config.place, "FILL": config.fill, "SHIFT": config.shift},
+        inputs={} if fresh else {name: getattr(head, name) for name in ("q", "k", "v")},
+        run=f"""{start}
+trace = mask_with(MaskConfig(PLACE, FILL, SHIFT), q, k, v, causal(len(TOKENS)))
+scaled, masked, weights = trace.scaled, trace.masked, trace.weights
+""",
+        shows="""
+show("masked scores [query × key]", masked, TOKENS, TOKENS)
+show("weights [query × key]", weights, TOKENS, TOKENS)
+""",
+        note=made_by,
+    )  # fmt: skip
+
+
+lab.recipe(recipe)

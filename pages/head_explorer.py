@@ -10,8 +10,11 @@ from app import compute, explorer, model_menu, model_proofs, text
 from app.figures import arcs, atlas, charts, compare
 from app.figures.heatmap import heatmap
 from app.frame import Experiment, Lab, Prediction, Stage
+from app.recipe import Recipe
 from models import heads
+from models.attention import attend
 from models.head_effect import next_token_change
+from models.masks import causal as before
 
 MAX_TOKENS = 64
 BEST = "first in the order"
@@ -162,7 +165,7 @@ lab.stage(
                 value_name="weight", bar=False, click=True, numbers=False, height=470).update_xaxes(tickangle=-60, **some).update_yaxes(**some),
         shape=f"[query {n} × key {n}]",
         alt=f"Attention of head {label(opened)}: {shown[i]} gives {big[i].max():.2f} to {shown[int(big[i].argmax())]}.",
-        made_by="Rows look at columns. Click a row to follow its token.", on_select=cell_clicked,
+        made_by="Rows look at columns. Click a row to follow its token.", on_select=cell_clicked, tensors={"weights": big},
     ),
 )  # fmt: skip
 
@@ -287,3 +290,27 @@ lab.predict(Prediction(
 ))  # fmt: skip
 
 lab.prove(*model_proofs.proofs(name, encoding))
+
+
+def recipe() -> Recipe:
+    """The open head as code, from its Q, K and V; from its scores where an architecture does more to them than scale
+    and mask; and where it shows weights alone, those."""
+    opened_head = trace.layers[layer].attention.head(head)
+    inputs = {name: getattr(opened_head, name) for name in ("q", "k", "v")}
+    allowed = before(n).to(weights.device) if causal else None
+    uses, run = (
+        (attend, *([before] if causal else [])),
+        f"weights = attend(q, k, v, {'causal(len(TOKENS))' if causal else 'None'}).weights",
+    )
+    if None in inputs.values() or float((attend(*inputs.values(), allowed).weights - weights).abs().max()) > 1e-6:
+        known = opened_head.masked is not None
+        uses, inputs = (), {"masked": opened_head.masked} if known else {"weights": weights}
+        run = "weights = masked.softmax(-1)" if known else ""
+    return Recipe(
+        {"weights": "head_explorer_map.weights"}, uses=uses, settings={"TOKENS": encoding.tokens}, inputs=inputs, run=run,
+        shows='show("weights [query × key]", weights, TOKENS, TOKENS)',
+        note=f"Layer {layer}, head {head} of {model.title}. {model.provenance}",
+    )  # fmt: skip
+
+
+lab.recipe(recipe)

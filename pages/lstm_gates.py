@@ -12,14 +12,16 @@ from app.figures import backward, characters, charts, gate_stack, heatmap
 from app.figures.backward import Line, power
 from app.figures.gate_stack import Band
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
-from models.charmodel import char_model
+from app.recipe import Recipe
+from models.charmodel import char_model, narrowed
 from models.gates import GatesConfig, correlation_here, lstm_weights, open_gates, roads, torch_differences
-from models.lstm import Force, LSTMTrace, trace_lstm, unit_road
+from models.lstm import Force, LSTMTrace, LSTMWeights, trace_lstm, unit_road
 from models.units import FEATURES
 
 MAX_CHARS, MAX_UNITS = 72, 16
 FREE = "none"
 GATES = ("forget", "input", "output")
+STAGES = (*GATES, "candidate", "cell", "hidden")
 LINE = "I went to the shop this morning and bought some bread for my sister."
 EXPERIMENTS = (
     Experiment("A long line", {"sentence": LINE, "step": 40}, "Follow the framed unit along the line: does it know how far it has come?"),
@@ -118,6 +120,7 @@ lab.stage(Stage(
     "lstm_gates_stack", "Every gate over your text", figure, shape=f"[unit {len(rows)} of {model.n_hidden} × step {n}], {held}",
     alt=f"Heatmaps of forget, input and output gate, candidate, cell and hidden state of {len(rows)} units over {n} characters; {held}.",
     made_by=f"{model.provenance} Units {', '.join(map(str, rows))}. Click a cell to open its step and unit.", on_select=clicked,
+    tensors={name: getattr(now, name)[:, rows].T.numpy() for name in STAGES},
 ))  # fmt: skip
 
 cost_free, cost_now = float(both.bits_free.mean()) if n > 1 else 0.0, float(both.bits_now.mean()) if n > 1 else 0.0
@@ -271,3 +274,29 @@ lab.prove(
     Proof(f"∂c_T/∂c of unit {unit} at step {step + 1}", "autograd through torch.nn.LSTM", gaps[2], 1e-4, (unit_road,)),
     Proof("∏f at that step", "torch.prod", float((product - now.highway[step, unit]).abs()), 1e-5),
 )
+
+
+def recipe() -> Recipe:
+    """The main figure as code: the trained layer, cut down to this text's characters, comes as numbers."""
+    ids, weights = narrowed(model, read)
+    return Recipe(
+        {name: f"lstm_gates_stack.{name}" for name in STAGES},
+        uses=(trace_lstm, LSTMWeights, *([Force] if forces else [])),
+        settings={"READ": read, "IDS": ids, "UNITS": tuple(rows), "FORCES": tuple((f.gate, f.value, f.units) for f in forces)},
+        inputs={name: getattr(weights, name) for name in ("w_xh", "w_hh", "b")},
+        run=f"""
+x = F.one_hot(torch.tensor(IDS), w_xh.shape[1]).float()
+trace = trace_lstm(x, LSTMWeights(w_xh, w_hh, b), {"[Force(*force) for force in FORCES]" if forces else "FORCES"})
+forget, input, output = trace.forget[:, UNITS].T, trace.input[:, UNITS].T, trace.output[:, UNITS].T
+candidate, cell, hidden = trace.candidate[:, UNITS].T, trace.cell[:, UNITS].T, trace.hidden[:, UNITS].T
+""",
+        shows="""
+show("forget gate [unit × step]", forget, tuple(map(str, UNITS)), tuple(READ))
+show("cell [unit × step]", cell, tuple(map(str, UNITS)), tuple(READ))
+show("hidden [unit × step]", hidden, tuple(map(str, UNITS)), tuple(READ))
+""",
+        note=model.provenance,
+    )  # fmt: skip
+
+
+lab.recipe(recipe)

@@ -10,6 +10,7 @@ from app import compute, text
 from app.controls import Controls
 from app.figures import charts, heatmap, slices
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
+from app.recipe import Recipe
 from models import bert, measures, transformer
 from models.head_effect import (
     FreshLayer,
@@ -21,7 +22,16 @@ from models.head_effect import (
     recut,
     relative_change,
 )  # fmt: skip
-from models.multihead import MultiHeadTrace, MultiHeadWeights, divisors, join_heads, multi_head, split_heads
+from models.masks import causal
+from models.multihead import (
+    MultiHeadTrace,
+    MultiHeadWeights,
+    attend_in_heads,
+    divisors,
+    join_heads,
+    multi_head,
+    split_heads,
+)  # fmt: skip
 from models.trace import ModelTrace
 
 MAX_TOKENS = 16
@@ -345,3 +355,29 @@ lab.prove(
     ),
     Proof("Cut, then joined", "the uncut tensor", float((cut_again - whole.qkv).abs().max()), 0.0, (join_heads, recut)),
 )
+
+
+def recipe() -> Recipe:
+    """All maps as code: a fresh layer drawn again from its seed, or the trained layer's Q, K and V as numbers."""
+    fresh = source == "random"
+    drawn = {"IDS": encoding.ids, "D_MODEL": d_model, "SEED": c.values["seed"]} if fresh else {}
+    attending = """
+x, layer = fresh_layer(FreshLayer(IDS, D_MODEL, N_HEAD, SEED))
+trace = multi_head(x, layer, allowed, HEADS_OFF)
+weights, joined = trace.attention.weights, trace.joined
+""" if fresh else """
+attention, joined = attend_in_heads(qkv, N_HEAD, allowed, HEADS_OFF)
+weights = attention.weights
+"""  # fmt: skip
+    return Recipe(
+        {"weights": "multi_head_maps.weights", "joined": "multi_head_joined.joined"},
+        uses=((fresh_layer, FreshLayer, multi_head) if fresh else (attend_in_heads,)) + ((causal,) if allowed is not None else ()),
+        settings={"TOKENS": encoding.tokens, **drawn, "N_HEAD": n_head, "HEADS_OFF": off, "HEAD": head},
+        inputs={} if fresh else {"qkv": whole.qkv},
+        run=f"allowed = {'None' if allowed is None else 'causal(len(TOKENS))'}{attending}",
+        shows='show(f"weights of head {HEAD} of {N_HEAD} [query × key]", weights[HEAD], TOKENS, TOKENS)',
+        note=made_by,
+    )  # fmt: skip
+
+
+lab.recipe(recipe)

@@ -14,6 +14,7 @@ from app.figures import characters, charts, choice, tokens
 from app.figures import lens as lens_figure
 from app.figures.heatmap import tiled
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
+from app.recipe import Recipe
 from models import induction_race, sampling
 from models.induction import InductionConfig, unknowing_loss
 from models.induction_race import RaceStep
@@ -125,7 +126,8 @@ tail = text.visible(model.decode(row[-8:]), 44)
 lab.stage(Stage(
     "next_token_choice", f"After {text.code(model.decode(row[-8:]), 44)}", figure, shape=f"logits [token {n_vocab}]",
     alt=f"The {SHOWN} likeliest next tokens after {tail}, as logits and after temperature, top-k and top-p. Drawn: {shown(picked)}, {stages.probabilities[picked]:.2f}.",
-    tensors={stage: getattr(stages, stage).numpy() for stage in ("logits", "tempered", "top_k", "top_p", "probabilities")},
+    tensors={stage: getattr(stages, stage).numpy() for stage in ("logits", "tempered", "top_k", "top_p", "probabilities")}
+    | {"drawn": np.array([picked])},
     made_by=f"{model.title}. Pale and hatched: cut. Drawn with the number {uniform:.3f} of seed {config.seed}.",
 ))  # fmt: skip
 
@@ -429,3 +431,31 @@ if lens is not None:
         )
     )
 lab.prove(*extra, *own)
+
+
+def recipe() -> Recipe:
+    """The choice as code: the model's logits come as numbers, all that is done to them is done again."""
+    return Recipe(
+        {name: f"next_token_choice.{name}" for name in ("probabilities", "drawn")},
+        uses=(SamplingConfig, sampling_stages, sampling.uniform_number, sampling.draw),
+        settings={
+            "TEMPERATURE": config.temperature, "TOP_K": config.top_k, "TOP_P": config.top_p, "SEED": config.seed, "POSITION": n_drawn,
+            "AFTER": model.decode(row[-8:]), "PIECES": {token: language.piece(name, token) for token in best},
+        },
+        inputs={"logits": stages.logits},
+        run="""
+probabilities = sampling_stages(logits, SamplingConfig(TEMPERATURE, TOP_K, TOP_P, SEED)).probabilities
+uniform = uniform_number(SEED, POSITION)
+drawn = draw(probabilities, uniform)
+""",
+        shows="""
+say(f"After {AFTER!r}, of {len(logits)} tokens:")
+for token, piece in PIECES.items():
+    say(f"{piece!r:>20}  logit {logits[token]:7.3f}  probability {probabilities[token]:.4f}")
+say(f"The seed's number {uniform:.3f} draws {PIECES[drawn]!r}.")
+""",
+        note=f"The logits are those of {model.title}. {model.provenance}",
+    )  # fmt: skip
+
+
+lab.recipe(recipe)

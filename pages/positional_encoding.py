@@ -11,6 +11,7 @@ from app.controls import Controls
 from app.figures import charts, positions
 from app.figures.heatmap import nice_limit
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
+from app.recipe import Recipe
 from models.learned_positions import fit_shift, waves_in
 from models.order import OrderConfig, compare, reorder, run_encoder
 from models.position_view import learned_view, query_and_key, rotary_view
@@ -136,7 +137,7 @@ lab.stage(Stage(
     "positional_encoding_table", title,
     positions.table(table, names, look, limit=limit, value_name=value, columns=columns, framed=framed, height=540),
     alt=f"{n_row} positions by {width} dimensions, values from {table.min():.2f} to {table.max():.2f}. {closest}",
-    shape=f"{value} [position {n_row} × dimension {width}]", made_by=made_by,
+    shape=f"{value} [position {n_row} × dimension {width}]", made_by=made_by, tensors={"table": table},
 ))  # fmt: skip
 
 side, main = lab.section("Without positions, order is invisible", key="order")
@@ -301,7 +302,7 @@ with main:
             positions.square(alike, look, limit=top, value_name=unit, pick=[(t, t + phi)] if len(framed) > 1 and t < n_row else (),
                              titles=("query at", "key at") if scheme == "rotary" else ("position", "position")),
             alt=f"{unit} of any two of {n_row} positions; pairs equally far apart differ by at most {data.small(view.widest)}.",
-            shape=f"[position {n_row} × position {n_row}]",
+            shape=f"[position {n_row} × position {n_row}]", tensors={"similarity": alike},
         ))  # fmt: skip
     with right:
         lab.draw(Stage(
@@ -470,3 +471,30 @@ else:
         )
     )
 lab.prove(*reversed(proofs))
+
+
+def recipe() -> Recipe:
+    """The main figure as code: a formula for two of the schemes; a learned table has none and comes as numbers."""
+    results = {"table": "positional_encoding_table.table"}
+    settings = {"N_POSITION": n, "D_MODEL": d, "BASE": base, "STEP": config.step}
+    shows = 'show("table [position × dimension]", table)'
+    if scheme == "sinusoidal":
+        call = "table = rows(torch.arange(N_POSITION), PositionalConfig(N_POSITION, D_MODEL, BASE, STEP, COSINES))"
+        return Recipe(
+            results, (rows, PositionalConfig), call, shows, settings | {"COSINES": config.cosines}, note=made_by
+        )
+    if scheme == "rotary":
+        call = """
+q, k = query_and_key(D_MODEL, SEED)
+table = rotate(q.expand(N_POSITION, -1), torch.arange(N_POSITION) * STEP, BASE, "adjacent").rotated
+"""
+        return Recipe(results, (query_and_key, rotate), call, shows, settings | {"SEED": seed}, note=made_by)
+    return Recipe(
+        results | {"similarity": "positional_encoding_similarity.similarity"}, (learned_view,),
+        "view = learned_view(learned, N_POSITION)\ntable, similarity = view.rows, view.similarity",
+        f'{shows}\nshow("cosine of any two rows [position × position]", similarity)',
+        {"N_POSITION": n_row}, {"learned": data.table(reader)[:n_row]}, made_by,
+    )  # fmt: skip
+
+
+lab.recipe(recipe)

@@ -15,9 +15,22 @@ from app.controls import Controls
 from app.figures import backward, charts
 from app.figures.backward import Line, power
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
-from models.gradient_race import RaceConfig, felt, race, step_differences
+from app.recipe import Recipe
+from models.alphabet import encode_characters
+from models.charmodel import char_model, narrowed
+from models.gradient_race import RaceConfig, character_vectors, felt, race, step_differences
+from models.lstm import LSTMWeights, gradient_lstm, random_lstm
 from models.recall import RecallConfig, RecallStep, train_live
-from models.recurrent import Spectrum, clip_gradients, trace_rnn, unroll_rnn
+from models.recurrent import (
+    RNNConfig,
+    RNNWeights,
+    Spectrum,
+    clip_gradients,
+    last_readout,
+    random_rnn,
+    trace_rnn,
+    unroll_rnn,
+)  # fmt: skip
 
 LAW, TRAINED = "chosen σ", "trained"
 MAX_TRAINED, WINDOW, MAX_UNITS = 64, 7, 32
@@ -131,6 +144,8 @@ lab.stage(Stage(
     alt=f"Norm of the gradient at each of {n} steps on a log axis: at step 1 {power(norm[0])} for the RNN, bound {power(bound[0])}, "
         f"{power(cell[0])} for the LSTM's cell.",
     made_by=made_by, on_select=clicked,
+    tensors={"rnn_norm": rnn.gradient_norm.numpy(), "log10_bound": bound, "lstm_cell_norm": now.lstm_gradient.to_cell.numpy(),
+             "lstm_hidden_norm": now.lstm_gradient.to_hidden.numpy()},
 ))  # fmt: skip
 
 faint = next((k for k in range(n - 1, -1, -1) if norm[k] < norm[-1] - 2), None)
@@ -384,3 +399,55 @@ if math.isfinite(clip.total_norm):
         )
     )
 lab.prove(*proofs)
+
+
+def recipe() -> Recipe:
+    """The main figure as code: both networks drawn again from the seed, or the trained weights as numbers."""
+    read = "".join(now.characters)
+    settings, networks = {"READ": read}, {}
+    if trained:
+        for name, model in (("rnn", char_model("char-rnn")), ("lstm", char_model("char-lstm"))):
+            ids, weights = narrowed(model, read)
+            networks |= {f"{name}_{part}": value for part, value in vars(weights).items() if isinstance(value, Tensor)}
+            networks |= {f"{name}_w_hy": model.w_hy, f"{name}_b_y": model.b_y}
+        settings |= {"IDS": ids, "TARGET": encode_characters(now.target)[0]}
+        uses, start = (
+            (RNNWeights, LSTMWeights),
+            """
+x = F.one_hot(torch.tensor(IDS), rnn_w_xh.shape[1]).float()
+rnn, lstm = RNNWeights(rnn_w_xh, rnn_w_hh, rnn_b_h), LSTMWeights(lstm_w_xh, lstm_w_hh, lstm_b)
+rnn_loss = lambda last: F.cross_entropy(F.linear(last, rnn_w_hy, rnn_b_y), torch.tensor(TARGET))
+lstm_loss = lambda last: F.cross_entropy(F.linear(last, lstm_w_hy, lstm_b_y), torch.tensor(TARGET))
+""",
+        )
+    else:
+        settings |= {
+            "N_HIDDEN": config.n_hidden, "SINGULAR": config.singular, "SPECTRUM": config.spectrum, "ACTIVATION": config.activation,
+            "FORGET_BIAS": config.forget_bias, "SEED": config.seed,
+        }  # fmt: skip
+        uses, start = (
+            (character_vectors, RNNConfig, random_rnn, random_lstm, last_readout),
+            """
+x = character_vectors(READ, SEED)
+rnn = random_rnn(RNNConfig(len(READ), N_HIDDEN, x.shape[1], SINGULAR, SPECTRUM, ACTIVATION, SEED))
+lstm = random_lstm(N_HIDDEN, x.shape[1], SEED, FORGET_BIAS)
+rnn_loss = lstm_loss = last_readout(N_HIDDEN, SEED)
+""",
+        )
+    return Recipe(
+        {name: f"rnn_gradients_norms.{name}" for name in ("rnn_norm", "log10_bound", "lstm_cell_norm", "lstm_hidden_norm")},
+        uses=(*uses, trace_rnn, gradient_lstm), settings=settings, inputs=networks,
+        run=f"""{start}
+back, lstm_back = trace_rnn(x, rnn, rnn_loss), gradient_lstm(x, lstm, lstm_loss)
+rnn_norm, log10_bound = back.gradient_norm, back.log10_bound
+lstm_cell_norm, lstm_hidden_norm = lstm_back.to_cell, lstm_back.to_hidden
+""",
+        shows="""
+curves = torch.stack([rnn_norm.log10(), log10_bound, lstm_cell_norm.log10(), lstm_hidden_norm.log10()], dim=1)
+show("log10 of the gradient's norm [step × curve]", curves, tuple(READ), ("RNN", "bound", "LSTM c", "LSTM h"))
+""",
+        note=made_by.replace("Click a step to open it.", ""),
+    )  # fmt: skip
+
+
+lab.recipe(recipe)
