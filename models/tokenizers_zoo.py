@@ -10,8 +10,9 @@ The files lie in ``assets/tokenizers`` (sources and licences in its README). The
 
 import base64
 import gzip
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from tokenizers.pre_tokenizers import Split
 from models.bpe import NEVER
 from models.bpe_encode import glue
 from models.bpe_symbols import BYTE_OF_LETTER, sound
+from models.ranks import Ranks
 
 FOLDER = Path(__file__).parent.parent / "assets" / "tokenizers"
 
@@ -30,8 +32,9 @@ _SUFFIX = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _LEAD = r"[^\r\n\p{L}\p{N}]?"
 _PATTERNS = {
-    "cl100k_base": _SUFFIX + rf"|{_LEAD}\p{{L}}+" + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    "o200k_base": rf"{_LEAD}{_UPPER}*{_LOWER}+{_SUFFIX}?|{_LEAD}{_UPPER}+{_LOWER}*{_SUFFIX}?"
+    "gpt2": r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "cl100k": _SUFFIX + rf"|{_LEAD}\p{{L}}+" + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "o200k": rf"{_LEAD}{_UPPER}*{_LOWER}+{_SUFFIX}?|{_LEAD}{_UPPER}+{_LOWER}*{_SUFFIX}?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 }
 
@@ -119,8 +122,9 @@ def load(name: str) -> RealTokenizer:
     """
     entry = {entry.name: entry for entry in ZOO}[name]
     packed = gzip.decompress((FOLDER / entry.file).read_bytes())
-    if entry.file.endswith(".tiktoken.gz"):
-        return RealTokenizer(entry, _tiktoken(packed, _PATTERNS[entry.file.removesuffix(".tiktoken.gz")]))
+    if entry.kind == "byte-level BPE":
+        entries = _tiktoken(packed) if entry.file.endswith(".tiktoken.gz") else _merged(packed)
+        return RealTokenizer(entry, _byte_level(Ranks(entries), _PATTERNS[name]))
     return RealTokenizer(entry, _library(Tokenizer.from_buffer(packed), entry.kind))
 
 
@@ -145,10 +149,24 @@ def _library(tokenizer: Tokenizer, kind: str) -> Callable[[str], list[ZooToken]]
     return pieces
 
 
-def _tiktoken(packed: bytes, pattern: str) -> Callable[[str], list[ZooToken]]:
-    """A tiktoken file: bytes and their rank, a line each. The rank is the id and also the order of the merges: two
-    neighbours may be glued when their joined bytes have a rank, the lowest first."""
-    ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in packed.splitlines())}
+def _tiktoken(packed: bytes) -> Iterator[tuple[bytes, int]]:
+    """A tiktoken file: bytes and their rank, a line each."""
+    for line in packed.splitlines():
+        token, rank = line.split()
+        yield base64.b64decode(token), int(rank)
+
+
+def _merged(packed: bytes) -> Iterator[tuple[bytes, int]]:
+    """GPT-2's file says the same in other words: the ids of its merges rise in the order they were learned. Its one
+    special token is left out: nothing is glued into it."""
+    for piece, rank in json.loads(packed)["model"]["vocab"].items():
+        if piece != "<|endoftext|>":
+            yield _raw_byte_level(piece), rank
+
+
+def _byte_level(ranks: Ranks, pattern: str) -> Callable[[str], list[ZooToken]]:
+    """The rank is the id and also the order of the merges: two neighbours may be glued when their joined bytes have a
+    rank, the lowest first. (The ``tokenizers`` library would take 50 MB for the three vocabularies that are run here.)"""
     letter = {byte: char for char, byte in BYTE_OF_LETTER.items()}
     words = Split(Regex(pattern), "isolated")
 
@@ -156,16 +174,21 @@ def _tiktoken(packed: bytes, pattern: str) -> Callable[[str], list[ZooToken]]:
         rank = ranks.get(left + right)
         return None if rank is None else (rank, left + right)
 
-    @lru_cache(maxsize=4096)
+    def id_of(raw: bytes) -> int:
+        rank = ranks.get(raw)
+        assert rank is not None, "a token is glued from tokens, and every byte is one"
+        return rank
+
+    @lru_cache(maxsize=2048)
     def encode_word(word: str) -> tuple[ZooToken, ...]:
         symbols = [bytes([byte]) for byte in word.encode()]
         whole = b"".join(symbols)
-        if whole in ranks:
+        if ranks.get(whole) is not None:
             spelt = [whole]
         else:
             borders = [i for i, gone in enumerate(glue(symbols, known)) if gone == NEVER]
             spelt = [whole[a:b] for a, b in zip(borders, [*borders[1:], len(whole)], strict=True)]
-        return tuple(ZooToken(ranks[raw], "".join(letter[byte] for byte in raw), raw) for raw in spelt)
+        return tuple(ZooToken(id_of(raw), "".join(letter[byte] for byte in raw), raw) for raw in spelt)
 
     def pieces(text: str) -> list[ZooToken]:
         return [token for word, _ in words.pre_tokenize_str(text) for token in encode_word(word)]

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from models.tokenizers_zoo import FOLDER, ZOO, load
 
@@ -41,6 +42,8 @@ PUBLISHED = [
         [1999, 1037, 4920, 1999, 1996, 2598, 2045, 2973, 1037, 7570, 10322, 4183, 1012],
     ),
 ]
+LIBRARY = Tokenizer.from_buffer(gzip.decompress((FOLDER / "gpt2.json.gz").read_bytes()))
+LIBRARY.encode_special_tokens = True
 ANY_TEXT = st.text(st.characters(), max_size=60)
 
 
@@ -109,3 +112,18 @@ def test_a_hundred_thousand_characters():
     for entry in ZOO:
         assert load(entry.name).tokenize("x" * 100_000).tokens
         assert load(entry.name).tokenize(" " * 50_000 + "\n" * 50_000 + "a").tokens
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.one_of(ANY_TEXT, st.text("aehit 'sndTHE0123\n.", max_size=60)))
+def test_gpt2_is_the_librarys_own(text):
+    text = load("gpt2").tokenize(text).text
+    found = LIBRARY.encode(text, add_special_tokens=False)
+    ours = load("gpt2").tokenize(text).tokens
+    assert [(token.id, token.piece) for token in ours] == list(zip(found.ids, found.tokens, strict=True))
+
+
+def test_gpt2_reads_whole_texts_as_the_library_does():
+    for name in ("sonnets.txt", "bpe_paragraph.txt"):
+        text = (FOLDER.parent / "text" / name).read_text(encoding="utf-8")[:60_000]
+        assert list(load("gpt2").tokenize(text).ids) == LIBRARY.encode(text, add_special_tokens=False).ids
