@@ -15,6 +15,7 @@ import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -107,7 +108,7 @@ class Wanderer(Visitor):
         url = button.url
         if button.deferred_file_id:
             ask = BackMsg()
-            ask.backend_operation_request.request_id = "fuzz"
+            ask.backend_operation_request.request_id, ask.backend_operation_request.session_id = "fuzz", self._session
             ask.backend_operation_request.deferred_file.file_id = button.deferred_file_id
             await self._socket.send(ask.SerializeToString())
             while True:
@@ -242,7 +243,7 @@ async def _control(visitor: Wanderer, rng: Random, hurry: bool) -> str:
         await visitor.settle()
         return "again"
     widget = rng.choice(offered[rng.choice(kinds)])
-    if hurry:  # two moves at once: the second stops the first in the middle
+    if hurry:  # two moves at once: the second ends the first in its middle
         visitor._widgets[widget.id] = any_value(widget, rng)
         await visitor.send("")
         visitor._widgets.pop(widget.id)
@@ -270,6 +271,7 @@ async def wander(address: str, moves: int, rng: Random, walk: Walk) -> Walk:
                     _count(walk, kind, visitor.page)
         except Exception as problem:
             walk.faults.append(f"{type(problem).__name__}: {problem} after {told[:1] + told[-3:]}")
+            print(f"{walk.done}: {walk.faults[-1]}", flush=True)
             _count(walk, "fault", page)
     return walk
 
@@ -287,10 +289,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Visitors who do anything at all, on the app as served.")
     parser.add_argument("--moves", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--home", help="a cache folder with fetched models; by default there are none")
     parser.add_argument("--every", type=int, default=500, help="moves between two looks at the memory")
     options = parser.parse_args()
     rng, walk = Random(options.seed), Walk()
-    with serving("app") as server:
+    with (
+        TemporaryDirectory() as empty,
+        serving("app", environment={"ATTENTION_LAB_HOME": options.home or empty}) as server,
+    ):
         wait_until_it_answers(server)
         walk.memory[0] = server.memory()
         while walk.done < options.moves and server.process.poll() is None:
@@ -302,8 +308,6 @@ def main() -> int:
             print(f"{walk.done} moves, {len(walk.faults)} faults, {walk.memory[walk.done]:.0f} MB", flush=True)
         traces = server.log().count("Traceback (most recent call last)")
         log = server.log()
-    for fault in walk.faults:
-        print(fault)
     if traces:
         print(log[-8000:])
     print(f"{walk.done} moves over {len(walk.pages)} pages: {dict(walk.kinds.most_common())}")

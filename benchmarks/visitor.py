@@ -40,20 +40,24 @@ class ScriptError(Exception):
 class Visitor:
     """``async with Visitor(address, "attention") as visitor: await visitor.open(); await visitor.move(control(visitor), 3)``"""
 
-    def __init__(self, address: str, page: str = "", query: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, address: str, page: str = "", query: dict[str, str] | None = None, headers: dict[str, str] | None = None
+    ) -> None:
         self._address = address.replace("http://", "ws://") + "/_stcore/stream"
         self._page = page
         self._query = dict(query or {})
+        self._headers = dict(headers or {})  # as a browser sends them: Origin, Cookie
         self._widgets: dict[str, WidgetState] = {}
         self._kept: dict[str, tuple[int, ForwardMsg]] = {}  # hash -> (the run that used it last, message)
         self._keep_for = 2
         self._runs = 0
-        self._page_hash = ""
+        self._page_hash = self._session = ""
         self.elements: dict[tuple[int, ...], tuple[Element, str]] = {}  # place -> (element, its fragment)
 
     async def __aenter__(self) -> Self:
         self._socket = await connect(
             self._address,
+            additional_headers=self._headers,
             subprotocols=[Subprotocol("streamlit")],
             compression=None,
             max_size=None,
@@ -64,6 +68,10 @@ class Visitor:
 
     async def __aexit__(self, *_: object) -> None:
         await self._socket.close()
+
+    def given(self, header: str) -> list[str]:
+        """What the server answered the websocket's handshake with under this name."""
+        return self._socket.response.headers.get_all(header) if self._socket.response else []
 
     async def open(self) -> Answer:
         """The page's first run."""
@@ -142,6 +150,7 @@ class Visitor:
             elif kind == "new_session":
                 fresh.clear()  # a script that asks for its own rerun begins again
                 self._page_hash = message.new_session.page_script_hash
+                self._session = message.new_session.initialize.session_id
                 self._keep_for = message.new_session.config.max_cached_message_age or self._keep_for
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
                 fresh[tuple(message.metadata.delta_path)] = self._keep(message)
