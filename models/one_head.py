@@ -39,6 +39,21 @@ def fresh_head(ids: tuple[int, ...], d_k: int, seed: int, d_model: int = 64) -> 
     return attend(x @ w_q, x @ w_k, x @ w_v)
 
 
+def format_of(head: AttentionTrace, allowed: Tensor | None = None) -> torch.dtype | None:
+    """The float format in which ``attend`` makes this head's weights from its Q, K and V again.
+
+    A foreign model may run in half precision, and its weights are then rounded as its own arithmetic rounds. None where
+    the weights come from more than Q and K, or these are not known.
+    """
+    if head.q is None or head.k is None or head.v is None:
+        return None
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        again = attend(head.q.to(dtype), head.k.to(dtype), head.v.to(dtype), allowed).weights.float()
+        if float((again - head.weights).abs().max()) <= 1e-6:
+            return dtype
+    return None
+
+
 def strongest_link(weights: Tensor, special: tuple[bool, ...]) -> tuple[int, int]:
     """The (query, key) worth opening first: the largest of weights [query, key] that neither keeps a token on itself
     nor touches a ``special`` token; (0, 0) where there is no such cell."""

@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 from torch.nn import functional as F
 
-from app import compute, explorer, model_menu, model_proofs, text
+from app import compute, explorer, halves, model_menu, model_proofs, text
 from app.figures import arcs, atlas, charts, compare
 from app.figures.heatmap import heatmap
 from app.frame import Experiment, Lab, Prediction, Stage
@@ -15,6 +15,7 @@ from models import heads
 from models.attention import attend
 from models.head_effect import next_token_change
 from models.masks import causal as before
+from models.one_head import format_of
 
 MAX_TOKENS = 64
 BEST = "first in the order"
@@ -156,7 +157,7 @@ lab.stage(
         "head_explorer_atlas", "Every head",
         atlas.atlas(every_map, grid, lab.look, titles, pick=opened, off=[every.index(h) for h in left_out], height=470),
         shape=f"[head {len(every)} × query {n} × key {n}]",
-        alt=f"{len(every)} attention maps of {n} tokens, in the order of {order}. Head {label(opened)} is outlined.",
+        alt=f"{len(every)} attention maps of {n} tokens, in the order of {order}. Head {label(opened)} is outlined, its weights reach {big.max():.2f}.",
         made_by=f"{model.title}, weights 0 to 1. Click a tile to open it.", on_select=tile_clicked, tensors={"weights": every_map},
     ),
     Stage(
@@ -183,10 +184,10 @@ _, main = lab.section("Where a token looks, and who looks at it", key="arcs", wi
 with main:
     lab.draw(Stage(
         "head_explorer_arcs", f"Head {label(opened)} between the tokens", arcs.arcs(big, tokens, lab.look, i),
-        alt=f"Arcs of weight over 0.05. Above the line where each token looks, blue for {shown[i]}; below it who looks at that token.",
+        alt=f"Arcs of weight over 0.05. Above the line where each token looks, blue for {shown[i]}, whose largest weight is {big[i].max():.2f}; below it who looks at that token, at most {big[:, i].max():.2f}.",
         shape=f"weights [query {n} × key {n}]",
         made_by="Above in blue: where the framed token looks (pale: the others). Below in vermilion: who looks at it. Click a word to frame it.",
-        on_select=token_clicked,
+        on_select=halves.whole(token_clicked),
     ))  # fmt: skip
     for place, (title, shares, role) in zip(st.columns(2), (
         (f"Where {word(i)} looks", weights[i], "query"),
@@ -198,12 +199,12 @@ with main:
                 f"head_explorer_{role}", title,
                 charts.bars([shown[j] for j in kept], [float(shares[j]) for j in kept], lab.look,
                             title="weight", role=role, limit=1.0, height=230),
-                alt=f"{title}: the largest is {float(shares.max()):.2f}.",
+                alt=f"{title.replace('`', '')}: the largest is {float(shares.max()):.2f}.",
             ))  # fmt: skip
     if n > 24:
         lab.draw(Stage("head_explorer_large", f"Head {label(opened)}, large",
                        heatmap(big, tokens, tokens, lab.look, masked=masked, row_title="query", column_title="key", value_name="weight", height=900),
-                       alt=f"The same map of {n} tokens, large."))  # fmt: skip
+                       alt=f"The same map of {n} tokens, large; the largest weight is {big.max():.2f}."))  # fmt: skip
 
 ranking_by = "first token" if by_layer else order
 column = getattr(table, SORTS[ranking_by])
@@ -244,7 +245,7 @@ side, main = lab.section(
 )
 with side:
     can = getattr(model, "can_switch_heads", True)
-    chosen_off = c.several("off", "Heads that are off", every, disabled=not can)
+    chosen_off = c.several("off", "Heads that are off", every, disabled=not can, on_change=halves.everything)
     open_too = c.switch("open_off", f"The open head ({label(opened)}) as well", True, disabled=not can)
 gone = sorted({every.index(h) for h in chosen_off} | ({opened} if open_too else set())) if can else []
 off = frozenset(divmod(p, model.n_head) for p in gone)
@@ -295,17 +296,17 @@ lab.prove(*model_proofs.proofs(name, encoding))
 def recipe() -> Recipe:
     """The open head as code, from its Q, K and V; from its scores where an architecture does more to them than scale
     and mask; and where it shows weights alone, those."""
-    opened_head = trace.layers[layer].attention.head(head)
-    inputs = {name: getattr(opened_head, name) for name in ("q", "k", "v")}
-    allowed = before(n).to(weights.device) if causal else None
-    uses, run = (
-        (attend, *([before] if causal else [])),
-        f"weights = attend(q, k, v, {'causal(len(TOKENS))' if causal else 'None'}).weights",
-    )
-    if None in inputs.values() or float((attend(*inputs.values(), allowed).weights - weights).abs().max()) > 1e-6:
-        known = opened_head.masked is not None
-        uses, inputs = (), {"masked": opened_head.masked} if known else {"weights": weights}
-        run = "weights = masked.softmax(-1)" if known else ""
+    one = trace.layers[layer].attention.head(head)
+    dtype = format_of(one, before(n).to(weights.device) if causal else None)
+    if dtype:
+        inputs = {name: getattr(one, name) for name in ("q", "k", "v")}
+        rounded = ", ".join(inputs if dtype == torch.float32 else (f"{name}.to({dtype})" for name in inputs))
+        run = f"weights = attend({rounded}, {'causal(len(TOKENS))' if causal else 'None'}).weights.float()"
+        uses = (attend, *([before] if causal else []))
+    elif one.masked is not None and float((one.masked.softmax(-1) - weights).abs().max()) <= 1e-6:
+        inputs, run, uses = {"masked": one.masked}, "weights = masked.softmax(-1)", ()
+    else:
+        inputs, run, uses = {"weights": weights}, "", ()
     return Recipe(
         {"weights": "head_explorer_map.weights"}, uses=uses, settings={"TOKENS": encoding.tokens}, inputs=inputs, run=run,
         shows='show("weights [query × key]", weights, TOKENS, TOKENS)',
