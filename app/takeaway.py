@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app import pictures
 from app.figures.charts import Chart
 from app.recipe import Export
 
@@ -39,12 +40,15 @@ def draw(prefix: str, stages: Sequence["Stage"], address: str, code: Export | No
             st.download_button(
                 "NPZ, all figures", lambda: npz(usable.values(), address), f"{prefix}.npz", "application/zip"
             )
-            if hasattr(stage.figure, "to_html"):
-                st.download_button("HTML, opens off line", lambda: html(stage, address), f"{name}.html", "text/html")
+            if pictures.has_page(stage):
+                st.download_button(
+                    "HTML, opens off line", lambda: pictures.page(stage, address), f"{name}.html", "text/html"
+                )
             if code:
                 st.download_button("Python script", code.script, f"{prefix}.py", "text/x-python")
                 st.download_button("Notebook", code.notebook, f"{prefix}.ipynb", "application/x-ipynb+json")
-        st.caption("For a picture, point at a figure and press the camera: an SVG, sharp at any size.")
+        if pictures.drawn(stage):
+            pictures.offer(stage)
 
 
 def arrays(stage: "Stage") -> dict[str, np.ndarray]:
@@ -98,12 +102,3 @@ def npz(stages: Any, address: str) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, about=np.array(json.dumps(about, ensure_ascii=False)), **held)  # type: ignore[arg-type]
     return buffer.getvalue()
-
-
-def html(stage: "Stage", address: str) -> bytes:
-    """The figure with Plotly's own code inside: opens without a network."""
-    config = {"toImageButtonOptions": {"format": "svg", "filename": stage.key}, "displaylogo": False}
-    page = stage.figure.to_html(include_plotlyjs=True, full_html=True, config=config)
-    return page.replace(
-        "<head>", f"<head><title>{stage.key}</title><!-- {address.replace('--', '%2D%2D')} -->", 1
-    ).encode()

@@ -7,6 +7,7 @@ passes through ``visible`` and then through the one function of the place it goe
 import unicodedata
 
 MAX_LABEL = 16
+ISOLATE, END = "\u2068", "\u2069"  # first strong isolate and its end (Unicode Bidirectional Algorithm, UAX 9)
 _NAMED = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\u3000": "□"}
 
 
@@ -39,9 +40,18 @@ def _draw(char: str) -> str:
 
 
 def plotly(token: str, limit: int = MAX_LABEL) -> str:
-    """For tick labels, annotations and hover data: no tag, entity or TeX of the token's own survives."""
-    safe = visible(token, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return safe.replace("$", "&#36;")
+    """For tick labels, annotations and hover data: no tag, entity or TeX of the token's own survives.
+
+    A token that is written from right to left is isolated, so that two of them in one line keep their places.
+    """
+    shown = visible(token, limit)
+    safe = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
+    return f"{ISOLATE}{safe}{END}" if leftwards(shown) else safe
+
+
+def leftwards(shown: str) -> bool:
+    """Does any letter of it run from right to left?"""
+    return not shown.isascii() and any(unicodedata.bidirectional(char) in ("R", "AL") for char in shown)
 
 
 def labels(tokens: "tuple[str, ...] | list[str]", limit: int = MAX_LABEL) -> list[str]:

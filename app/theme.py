@@ -136,7 +136,7 @@ class Look:
         axis = {"gridcolor": self.faint, "zeroline": False, "linecolor": self.faint, "tickcolor": self.faint}
         base: dict[str, Any] = {
             "template": None,
-            "paper_bgcolor": "rgba(0,0,0,0)",
+            "paper_bgcolor": self.background,
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": FONT_SIZE, "color": self.ink},
             "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
@@ -154,7 +154,7 @@ class Look:
         words = {"labelColor": self.ink, "titleColor": self.ink, "labelFont": FONT, "titleFont": FONT,
                  "labelFontSize": FONT_SIZE, "titleFontSize": FONT_SIZE, "titleFontWeight": "normal"}  # fmt: skip
         return {
-            "background": "transparent",
+            "background": self.background,
             "font": FONT,
             "axis": words | {"gridColor": self.faint, "domainColor": self.faint, "tickColor": self.faint},
             "legend": words | {"orient": "top", "symbolSize": 120},
@@ -188,6 +188,10 @@ _CSS = """
 .st-key-lab_notice {border-left: 3px solid currentColor; padding-left: .9rem;}
 .st-key-lab_notice p {font-size: 1.05rem;}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {color: QUIET; opacity: 1;}
+label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
+[data-testid="stMarkdownContainer"] code {unicode-bidi: isolate;}
+.modebar-container:focus-within .modebar {opacity: 1 !important;}
+.modebar-btn:focus-visible, .al-tokens:focus-visible {outline: 3px solid currentColor; outline-offset: 2px;}
 @media (max-width: 640px) {
   .stMainBlockContainer {padding-left: 1rem; padding-right: 1rem;}
   .st-key-lab_page > :has(> .st-key-lab_formula), .st-key-lab_formula {order: 2;}

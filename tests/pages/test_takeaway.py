@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects
 import pytest
 
-from app import share, takeaway
+from app import pictures, share, takeaway
 from app.controls import Controls
 from app.figures import charts, heatmap
 from app.frame import Stage
@@ -49,7 +49,7 @@ def test_a_chart_leaves_as_its_columns():
 
 
 def test_the_html_needs_no_network():
-    page = takeaway.html(stage(heatmap.heatmap(Z, None, None, Look())), "http://here/?a=--><script>").decode()
+    page = pictures.page(stage(heatmap.heatmap(Z, None, None, Look())), "http://here/?a=--><script>").decode()
     assert 'src="http' not in page
     assert len(page) > 1_000_000, "Plotly's own code is inside"
     assert "--><script>" not in page[: page.index("</head>")]
