@@ -41,4 +41,4 @@ def coloured(
         "font-family:'Source Code Pro','Noto Sans Mono',ui-monospace,monospace;font-size:1.35rem;line-height:1.7;"
         "overflow-wrap:anywhere;padding:2px 3px"
     )
-    return f'<div role="img" aria-label="{escape(label)}" style="{style}">{"".join(body)}</div>'
+    return f'<div role="group" dir="auto" aria-label="{escape(label)}" style="{style}">{"".join(body)}</div>'

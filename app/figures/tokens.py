@@ -55,7 +55,8 @@ def chip(raw: bytes, hint: str = "", mark: Mark = "plain") -> Chip:
 def strip(
     words: Sequence[Sequence[Chip]], look: Look, label: str, *, tall: int | None = None, size: float = 1.0
 ) -> str:
-    """Words of chips as HTML. Chips of a word stand close together, a line may break between words.
+    """Words of chips as HTML. Chips of a word stand close together, a line may break between words; a text that is
+    read from right to left runs that way, each chip in its place.
 
     Args:
         label: what a screen reader says; any text.
@@ -63,8 +64,10 @@ def strip(
         size: 1 is the size of the page's text.
     """
     scroll = f"max-height:{tall}px;overflow-y:auto;" if tall else ""
+    keys = ' tabindex="0"' if tall else ""  # what scrolls can be scrolled with the arrow keys
     body = "".join(f'<span class="w">{"".join(map(_chip, word))}</span>' for word in words)
-    return f'<div class="al-tokens" role="img" aria-label="{escape(label)}" style="{scroll}font-size:{size}rem">{body}</div>{_style(look)}'
+    opening = f'<div class="al-tokens" role="group" dir="auto"{keys} aria-label="{escape(label)}"'
+    return f'{opening} style="{scroll}font-size:{size}rem">{body}</div>{_style(look)}'
 
 
 def rows(table: Sequence[Sequence[str | Sequence[Sequence[Chip]]]], look: Look, label: str) -> str:
@@ -73,10 +76,14 @@ def rows(table: Sequence[Sequence[str | Sequence[Sequence[Chip]]]], look: Look, 
     def cell(content: str | Sequence[Sequence[Chip]]) -> str:
         if isinstance(content, str):
             return f"<td{' class=n' * (len(content) <= 12)}>{escape(content)}</td>"
-        return "<td>" + "".join(f'<span class="w">{"".join(map(_chip, word))}</span>' for word in content) + "</td>"
+        return (
+            '<td dir="auto">'
+            + "".join(f'<span class="w">{"".join(map(_chip, word))}</span>' for word in content)
+            + "</td>"
+        )
 
     body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in table)
-    return f'<div class="al-tokens" role="img" aria-label="{escape(label)}"><table>{body}</table></div>{_style(look)}'
+    return f'<div class="al-tokens" role="group" aria-label="{escape(label)}"><table>{body}</table></div>{_style(look)}'
 
 
 def _chip(item: Chip) -> str:
@@ -93,7 +100,7 @@ def _style(look: Look) -> str:
     return (
         "<style>"
         ".al-tokens{line-height:1.7;font-family:'Source Code Pro','Noto Sans Mono',ui-monospace,monospace;padding:2px 0}"
-        ".al-tokens .w{display:inline-block;margin-right:5px;max-width:100%}"
+        ".al-tokens .w{display:inline-block;margin-inline-end:5px;max-width:100%}"
         ".al-tokens table{border-collapse:collapse}.al-tokens td{padding:1px 14px 1px 0;vertical-align:top}"
         ".al-tokens td.n{white-space:nowrap}@media (max-width:640px){.al-tokens td{display:block}}"
         f".al-tokens .t{{display:inline-block;white-space:pre-wrap;overflow-wrap:anywhere;padding:0 .17em;margin:1px 1px 1px 0;"
