@@ -18,6 +18,10 @@ from models.bpe_symbols import sound, split_words
 
 PARAGRAPH, SENTENCE, SONNETS, WIKIPEDIA, OWN = (
     "A paragraph about pieces", "Your sentence", "32 sonnets", "Wikipedia's example", "A text of your own")  # fmt: skip
+SOURCES = {
+    PARAGRAPH: "The text was written for this page.",
+    SONNETS: "The text is Shakespeare's, sonnets 1 to 32, in the public domain.",
+}
 COUNTS = (10, 20, 50, 100, 200, 500, 1000)
 MAX_TEXT, MAX_WORD, MAX_CHIPS, MAX_BARS = 20_000, 24, 260, 6
 OPEN_AT = 40
@@ -144,7 +148,7 @@ words, cut = strip_of_text(step)
 lab.stage(Stage(
     "bpe_merges_text", f"The text after merge {step}" if step else "The text before the first merge",
     tokens.strip(words, lab.look, f"The training text in {trace.n_token(step)} tokens", tall=216),
-    shape=f"tokens [{trace.n_token(step):,}]", alt="", tensors={
+    shape=f"tokens [{trace.n_token(step):,}]", alt=f"The training text in {trace.n_token(step)} tokens", tensors={
         "token_ids": np.array([i for ids in trace.corpus_at(step) for i in ids]),
         "merges": np.array([(m.left, m.right, m.new, m.count) for m in trace.merges], dtype=int).reshape(-1, 4),
     },
@@ -155,7 +159,7 @@ bars = deciding_counts(step)
 if bars:
     lab.stage(Stage(
         "bpe_merges_counts", f"What decided merge {step}" if step else "Pairs before the first merge",
-        merges.candidates(bars, lab.look, height=190), alt="; ".join(f"{bar.label}: {bar.count}" for bar in bars), shape="counts [pair]",
+        merges.candidates(bars, lab.look, height=226), alt="; ".join(f"{bar.label}: {bar.count}" for bar in bars), shape="counts [pair]",
     ))  # fmt: skip
 
 if step:
@@ -188,8 +192,11 @@ with main:
             for word in touched[:6]
         ]  # fmt: skip
         lab.draw(Stage(
-            "bpe_merges_changed", "The words it is in, before and after", tokens.rows(table, lab.look, "Words before and after this merge"),
-            alt="", shape=f"words [{len(touched)} of {len(trace.words)}]",
+            "bpe_merges_changed", "The words it is in, before and after", tokens.rows(table, lab.look, f"{several(len(table), 'word')} before and after merge {step}"),
+            alt=f"{several(len(table), 'word')} before and after merge {step}", shape=f"words [{len(touched)} of {len(trace.words)}]",
+            tensors={"frequency": np.array([trace.frequency[word] for word in touched]),
+                     "tokens_before": np.array([len(trace.word_at(word, step - 1)) for word in touched]),
+                     "tokens_after": np.array([len(trace.word_at(word, step)) for word in touched])},
             made_by=f"The {min(6, len(touched))} most frequent of {len(touched)} distinct words." if len(touched) > 6 else "",
         ))  # fmt: skip
     else:
@@ -253,7 +260,9 @@ with main:
         ["words", [[Chip(piece, mark="plain" if piece in seen else "framed") for piece in split_words(spoken)]],
          f"{len(split_words(spoken))} of {len(seen):,}" + ("" if spoken in seen else "; framed: unknown to the training text")],
     ]  # fmt: skip
-    lab.draw(Stage("bpe_merges_levels", "The same word at three levels", tokens.rows(level_rows, lab.look, "Characters, subwords and words"), alt="",
+    counts = [len(spoken), len(tree.roots), len(split_words(spoken))]
+    said = f"Cut into {several(counts[0], 'character')}, {several(counts[1], 'subword')}, {several(counts[2], 'word')}"
+    lab.draw(Stage("bpe_merges_levels", "The same word at three levels", tokens.rows(level_rows, lab.look, said), alt=said, tensors={"tokens": np.array(counts)},
                    made_by="Vocabularies of this page's training text. Every new word needs a word vocabulary to grow; the subwords are enough for all."))  # fmt: skip
 
 RIGHTS = texts.human_rights()
@@ -298,11 +307,12 @@ with main:
             (entry.title, about, [(token.id, token.raw) for token in result.tokens], result.lossless, result.n_unknown)
         )
     for title, about, pairs, lossless, unknown in rows:
-        lost = f", **{unknown} unknown**" if unknown else "" if lossless else ", cannot be undone"
-        st.markdown(
-            f"**{title}** &ensp; **{len(pairs)}** token{'s' * (len(pairs) != 1)}, {len(pairs) / len(shown_text):.2f} per character{lost} &ensp; :gray[{about}]"
-        )
-        st.html(tokens.strip(chips_of(pairs[:200]), lab.look, f"{title}: {len(pairs)} tokens", tall=150))
+        lost = f", {unknown} unknown" if unknown else "" if lossless else ", cannot be undone"
+        counted = f"{several(len(pairs), 'token')}, {len(pairs) / len(shown_text):.2f} per character{lost}"
+        lab.draw(Stage(
+            f"bpe_merges_real_{title}", f"{title}: {counted}", tokens.strip(chips_of(pairs[:200]), lab.look, f"{title}: {counted}", tall=150),
+            alt=f"{title}: {counted}", shape=about, tensors={"ids": np.array([index for index, _ in pairs])},
+        ))  # fmt: skip
 
 side, main = lab.section("What other scripts cost", key="scripts")
 costs = np.array(
@@ -370,6 +380,7 @@ for number, (left, right, new, count) in enumerate(merges[:STEP][:20], 1):
 say(f"{len(merges)} merges learned; after {STEP} of them the text has {len(token_ids)} tokens:")
 say(f"{token_ids[:40]} ...")
 """,
+        note=SOURCES.get(c.values["corpus"], ""),
     )  # fmt: skip
 
 

@@ -274,7 +274,7 @@ else:
         lab.draw(Stage(
             "causal_mask_growing", "The growing triangle", masking.growing(
                 array(grown), len(prompt.ids), n_now, text.labels(pieces, 12), lab.look),
-            shape=f"weights [query {n_now} × key {n_now}]", alt=f"Attention of {n_now} tokens, {step} of them written by {writer.title}.",
+            shape=f"weights [query {n_now} × key {n_now}]", alt=f"Attention of {n_now} tokens, {step} of them written by {writer.title}; the last gives at most {grown[n_now - 1, :n_now].max():.2f} to one.",
             made_by=f"Layer {gen_layer}, head {gen_head} of {writer.title}, keys and values kept from step to step. Below the dots is what it wrote.",
             tensors={"weights": array(grown[:n_now, :n_now])},
         ))  # fmt: skip
@@ -364,7 +364,7 @@ with main:
                     array(batch[at].attention.weights[pad_head]), names, names, lab.look, bar=False, numbers=False, tilt=True, height=340,
                     masked=array(~real[at].expand(size, size)) if pad else None),
                 shape=f"batch {at} [{size} × {size}]",
-                alt=f"Attention of {lengths[at]} tokens padded to {size}; the padding is {'masked' if pad else 'not masked'}.",
+                alt=f"Attention of {lengths[at]} tokens padded to {size}; the padding is {'masked' if pad else 'not masked'}, the largest weight {batch[at].attention.weights[pad_head].max():.2f}.",
             ))  # fmt: skip
     st.markdown(
         f"The shorter sentence is filled up with {size - lengths[short]} [PAD] tokens. "
@@ -376,7 +376,7 @@ with main:
             array(cross.weights), text.labels(both[1].tokens, 10), text.labels(padded[0].tokens, 10), lab.look, numbers=False, tilt=True, height=300,
             row_title="asks", column_title="answers", value_name="weight", masked=array(~real[0].expand(lengths[1], size)) if pad else None),
         shape=f"weights [query {lengths[1]} × key {size}]",
-        alt=f"A rectangle of {lengths[1]} queries over {size} keys; nothing is causal in it.",
+        alt=f"A rectangle of {lengths[1]} queries over {size} keys; nothing is causal in it, the largest weight is {cross.weights.max():.2f}.",
         made_by=f"Layer 0, head {pad_head} of {encoder.title} on all three pictures. It learned to look within one text; across two it shows the shape: "
                 "a translator's decoder may see the whole source, so only padding is masked.",
     ))  # fmt: skip

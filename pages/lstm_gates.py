@@ -156,10 +156,11 @@ with side:
 with main:
     state = now.hidden if found and found.state == "hidden" else now.cell
     top = heatmap.nice_limit(state[:, unit].numpy())
+    coloured_by = f"The text coloured by unit {unit}, from {state[:, unit].min():.2f} to {state[:, unit].max():.2f}"
     lab.draw(Stage(
         "lstm_gates_text", f"Your text, coloured by unit {unit}",
-        characters.coloured(tuple(read), state[:, unit].numpy(), top, lab.look, f"The text coloured by unit {unit}", pick=step, name=f"unit {unit}"),
-        alt="", shape=f"{'hidden' if state is now.hidden else 'cell'} [step {n}], −{top:g} blue to +{top:g} red",
+        characters.coloured(tuple(read), state[:, unit].numpy(), top, lab.look, coloured_by, pick=step, name=f"unit {unit}"),
+        alt=coloured_by, tensors={"state": state[:, unit].numpy()}, shape=f"{'hidden' if state is now.hidden else 'cell'} [step {n}], −{top:g} blue to +{top:g} red",
     ))  # fmt: skip
     series = {f"unit {unit}": state[:, unit].tolist()}
     if forces:
@@ -215,7 +216,7 @@ with main:
         "lstm_gates_opened", "All drawn units at this step", heatmap.heatmap(
             parts.numpy(), ["f", "i", "o", "c̃", "c", "h"], [str(u) for u in rows], lab.look, "signed", limit=1.0, numbers=True,
             column_title="unit", row_title="", value_name="value", height=300, pick=(4, rows.index(unit))),
-        alt=f"Gates, candidate, cell and hidden of {len(rows)} units at step {step + 1}.", shape=f"[quantity 6 × unit {len(rows)}]",
+        alt=f"Gates, candidate, cell and hidden of {len(rows)} units at step {step + 1}, from {parts.min():.2f} to {parts.max():.2f}.", shape=f"[quantity 6 × unit {len(rows)}]",
     ))  # fmt: skip
 
 side, main = lab.section("The gradient's highway", key="road")
@@ -233,7 +234,7 @@ with main:
             [Line(f"unit {unit}: ∏f", log["highway"], "forget"), Line("mean unit: ∏f", log["mean"], "cell", "dot"),
              Line(f"unit {unit}: |∂c_T/∂cₜ|, every road", log["own"], "hidden", "dash"), Line("RNN ‖∂L/∂hₜ‖, 1 at T", log["rnn"], "gradient")],
             labels, lab.look, y_title="left at T", pick=step, height=380),
-        alt=f"On a log axis: the product of unit {unit}'s forget gates from each of {n} steps to the end, against the RNN's gradient.",
+        alt=f"On a log axis: the product of unit {unit}'s forget gates from each of {n} steps to the end, {power(log['highway'][0])} from the first; the RNN's gradient there is {power(log['rnn'][0])}.",
         shape=f"∂c_T/∂c [step {n}]", made_by="Both networks are trained; the RNN's loss is w·h_T, scaled to 1 at the end.",
     ))  # fmt: skip
 

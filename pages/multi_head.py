@@ -185,7 +185,7 @@ thirds = [slices.Block(name, array(part), role, n_head) for name, part, role in
 lab.stage(Stage(
     "multi_head_split", "One tensor, cut into slices", slices.slices(thirds, labels, lab.look, pick=head, off=off),
     shape=f"qkv [token {n} × {3 * d_model}] → [head {n_head} × token {n} × {3 * d_head}]",
-    alt=f"Q, K and V of {n} tokens side by side, {3 * d_model} columns cut into {n_head} slices each; head {head} is framed.",
+    alt=f"Q, K and V of {n} tokens side by side, {3 * d_model} columns cut into {n_head} slices each; head {head} is framed. Values from {whole.qkv.min():.2f} to {whole.qkv.max():.2f}.",
     on_select=lambda: clicked("multi_head_split", "customdata"), tensors={"qkv": array(whole.qkv)},
 ))  # fmt: skip
 columns = next(c for c in (4, 8) if c * c >= n_head or c == 8) if n_head > 3 else n_head
@@ -195,7 +195,7 @@ lab.stage(
             array(maps), lab.look, [f"head {h}" for h in range(n_head)], columns=columns, pick=head, off=off,
             names=[str(h) for h in range(n_head)] if n_head <= 16 else (), height=360, mark=60 if n_head <= 16 else 30),
         shape=f"[head {n_head}, query, key]",
-        alt=f"The attention maps of all {n_head} heads, tiled; head {head} is framed.",
+        alt=f"The attention maps of all {n_head} heads, tiled; head {head} is framed, its weights reach {maps[head].max():.2f}.",
         on_select=lambda: clicked("multi_head_maps", "point_index"), tensors={"weights": array(maps)},
     ),
     Stage(
@@ -250,7 +250,7 @@ with shapes:
     lab.draw(Stage(
         "multi_head_joined", "Joined again, before the output projection", slices.slices([joined], labels, lab.look, pick=head, off=off),
         shape=f"joined [token {n} × head·feature {d_model}]",
-        alt=f"The outputs of {heads_word} side by side; {len(off)} of them are zeros.", tensors={"joined": array(now.joined)},
+        alt=f"The outputs of {heads_word} side by side, from {now.joined.min():.2f} to {now.joined.max():.2f}; {len(off)} of them are zeros.", tensors={"joined": array(now.joined)},
         made_by=f"The output projection makes the layer's output a sum of {n_head} contributions and a bias; "
         f"added up one by one they differ from it by {float((parts.sum(0) + weights.b_out - whole.output).abs().max()):.0e}.",
     ))  # fmt: skip
@@ -290,7 +290,7 @@ with alike:
             array(common), numbered, numbered, lab.look, row_title="head", column_title="head", value_name="shared", square=True,
             numbers=n_head <= 8, height=440),
         shape=f"overlap [head {n_head} × head {n_head}]",
-        alt=f"Share of attention that two heads have in common, for {heads_word}.",
+        alt=f"Share of attention that two heads have in common, for {heads_word}: from {common.min():.2f} to {common.max():.2f}.",
         made_by="Σ min(a, b) over keys, averaged over queries: 1 minus the total variation distance.",
     ))  # fmt: skip
 

@@ -177,14 +177,15 @@ def write() -> None:
         [tokens.Chip(language.piece(name, s.token), f"chance {s.chance:.3f}, number {s.uniform:.3f}", "strong")]
         for s in steps[:count]
     ]
+    told = f"{n_read} tokens of the text, then {count} that were drawn"
     st.progress(count / length, f"{count} of {length} tokens")
     if going and count < length:
         st.button("Stop", key="next_token_stop", on_click=stop_run)
     else:
         st.button("Write" if count in (0, n_drawn) else "Write on" if count < length else "Write again", key="next_token_write",
                   on_click=start_run, type="primary")  # fmt: skip
-    lab.draw(Stage("next_token_text", "The sentence and what was drawn after it", tokens.strip(chips, lab.look, "The text and its continuation", size=1.15),
-                   alt="The tokens of the text, the drawn ones marked."))  # fmt: skip
+    lab.draw(Stage("next_token_text", "The sentence and what was drawn after it", tokens.strip(chips, lab.look, told, size=1.15), alt=told,
+                   tensors={"chance": np.array([s.chance for s in steps[:count]]), "number": np.array([s.uniform for s in steps[:count]])}))  # fmt: skip
     if count:
         nats = [-math.log(max(s.chance, 1e-12)) for s in steps[:count]]
         st.caption(f"Hover a token for its chance. Mean surprise of the drawn tokens under these settings: {sum(nats) / count:.2f} nats. "
@@ -237,9 +238,10 @@ with main:
             f"ln {n_vocab:,} = {math.log(n_vocab):.2f}. {text.code(encoding.tokens[worst + 1])} surprises most, with {nats[worst]:.2f}."
         )
         names = [text.visible(token) for token in encoding.tokens[1:]]
+        coloured_by = f"{n - 1} tokens coloured by surprise, from {nats.min():.2f} to {nats.max():.2f} nats"
         lab.draw(Stage("next_token_strip", "Each token, the redder the less expected",
-                       characters.coloured(encoding.tokens[1:], nats.numpy(), math.log(n_vocab), lab.look, "Tokens coloured by surprise", pick=worst, name="nats"),
-                       alt="The tokens of the text, coloured by surprise."))  # fmt: skip
+                       characters.coloured(encoding.tokens[1:], nats.numpy(), math.log(n_vocab), lab.look, coloured_by, pick=worst, name="nats"),
+                       alt=coloured_by, tensors={"nats": nats.numpy()}))  # fmt: skip
         lab.draw(Stage("next_token_surprise", "−log p of each token given those before",
                        charts.bars(names, nats.tolist(), lab.look, title="nats", role="gradient", height=260), shape=f"nats [token {n - 1}]",
                        alt=f"Surprise of {n - 1} tokens; the largest is {nats[worst]:.2f} nats.",
@@ -274,7 +276,7 @@ with main:
     lab.draw(Stage(
         "next_token_agreement", "log p(right) − log p(wrong)",
         charts.bars([pair.short for pair in PAIRS], margins, lab.look, title="nats for the right form", signed=True, sideways=True, height=310),
-        alt=f"{right_all} of {len(PAIRS)} pairs lie on the right side.", shape=f"nats [pair {len(PAIRS)}]",
+        alt=f"{right_all} of {len(PAIRS)} pairs lie on the right side; the margins run from {min(margins):.2f} to {max(margins):.2f} nats.", shape=f"nats [pair {len(PAIRS)}]",
     ))  # fmt: skip
     st.dataframe(
         {"beginning": [p.prefix for p in PAIRS], "right": [p.right.strip() for p in PAIRS], "log p right": [s[0] for s in scores],
@@ -451,7 +453,7 @@ drawn = draw(probabilities, uniform)
         shows="""
 say(f"After {AFTER!r}, of {len(logits)} tokens:")
 for token, piece in PIECES.items():
-    say(f"{piece!r:>20}  logit {logits[token]:7.3f}  probability {probabilities[token]:.4f}")
+    say(f"{piece!r:>20}  logit {logits[token]:7.3f}  probability {probabilities[token]:.4f}" + " (cut)" * (not probabilities[token]))
 say(f"The seed's number {uniform:.3f} draws {PIECES[drawn]!r}.")
 """,
         note=f"The logits are those of {model.title}. {model.provenance}",

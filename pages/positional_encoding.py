@@ -377,7 +377,7 @@ else:
         with right:
             lab.draw(Stage(
                 "positional_encoding_clocks", "Pairs as clocks, at t and t + φ", positions.clocks(hands, look, names=(f"t = {t}", f"t + φ = {t + phi}")),
-                alt=f"Clock hands of {len(hands)} pairs at position {t} and at position {t + phi}.",
+                alt=f"Clock hands of {len(hands)} pairs at position {t} and at position {t + phi}; the first turns by {phi * float(omega[dials[0]]):.3f} radians, the last by {phi * float(omega[dials[-1]]):.3g}.",
             ))  # fmt: skip
         st.caption(
             f"Dotted hand: position {t}. Solid hand: position {t + phi}. The arc is the turn φω, the same wherever t stands."
@@ -480,20 +480,19 @@ def recipe() -> Recipe:
     shows = 'show("table [position × dimension]", table)'
     if scheme == "sinusoidal":
         call = "table = rows(torch.arange(N_POSITION), PositionalConfig(N_POSITION, D_MODEL, BASE, STEP, COSINES))"
-        return Recipe(
-            results, (rows, PositionalConfig), call, shows, settings | {"COSINES": config.cosines}, note=made_by
-        )
+        return Recipe(results, (rows, PositionalConfig), call, shows, settings | {"COSINES": config.cosines})
     if scheme == "rotary":
         call = """
 q, k = query_and_key(D_MODEL, SEED)
 table = rotate(q.expand(N_POSITION, -1), torch.arange(N_POSITION) * STEP, BASE, "adjacent").rotated
 """
-        return Recipe(results, (query_and_key, rotate), call, shows, settings | {"SEED": seed}, note=made_by)
+        return Recipe(results, (query_and_key, rotate), call, shows, settings | {"SEED": seed})
     return Recipe(
         results | {"similarity": "positional_encoding_similarity.similarity"}, (learned_view,),
         "view = learned_view(learned, N_POSITION)\ntable, similarity = view.rows, view.similarity",
         f'{shows}\nshow("cosine of any two rows [position × position]", similarity)',
-        {"N_POSITION": n_row}, {"learned": data.table(reader)[:n_row]}, made_by,
+        {"N_POSITION": n_row}, {"learned": data.table(reader)[:n_row]},
+        f"The position table of {model.title}. {model.provenance}",
     )  # fmt: skip
 
 

@@ -209,7 +209,7 @@ with main:
     lab.draw(Stage(
         "rnn_gradients_state", "Hidden state of the RNN", backward.per_step(
             finite, labels, [str(u) for u in range(len(shown))], lab.look, "signed", limit=limit, pick=at, value_name="h", height=380),
-        alt=f"Heatmap of {len(shown)} hidden units over {n} steps.",
+        alt=f"Heatmap of {len(shown)} hidden units over {n} steps, at step {at + 1} from {np.min(shown[:, at]):.2f} to {np.max(shown[:, at]):.2f}.",
         shape=f"hidden [unit {len(shown)}{f' of {n_bit}' if len(shown) < n_bit else ''} × step {n}]",
         made_by="Cells that float32 could not hold are left empty." if rnn.forward_overflow is not None else "",
     ))  # fmt: skip

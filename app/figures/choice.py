@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.base import figure
 from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
@@ -50,7 +51,7 @@ def choice(
     }  # fmt: skip
     layout = look.layout(yaxis=yaxis, annotations=notes, height=height, dragmode=False, bargap=0.18, **axes)
     layout["margin"] = {"l": 8, "r": 8, "t": 34, "b": 4}
-    return go.Figure(traces, layout, skip_invalid=True)
+    return figure(traces, layout)
 
 
 def _bars(panel: Panel, tokens: Sequence[str], look: Look, xaxis: str, drawn: int | None) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _bars(panel: Panel, tokens: Sequence[str], look: Look, xaxis: str, drawn: in
     return {
         "type": "bar", "orientation": "h", "x": np.asarray(panel.values, dtype=np.float32), "y": np.arange(len(tokens)),
         "xaxis": xaxis, "yaxis": "y", "customdata": list(tokens), "text": words, "textposition": "outside", "cliponaxis": False,
-        "textfont": {"size": FONT_SIZE - 1, "color": look.ink},
+        "textfont": {"size": FONT_SIZE, "color": look.ink},
         "marker": {"color": colours, "pattern": {"shape": hatch, "fgcolor": look.quiet, "size": 5, "solidity": 0.15}},
         "hovertemplate": f"%{{customdata}}<br>{panel.title} %{{x:.4g}}<extra></extra>",
     }  # fmt: skip

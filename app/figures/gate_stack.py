@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import figure
 from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
@@ -62,7 +63,7 @@ def stack(
         )
         ends = "0 to 1" if band.limit is None else f"±{band.limit:g}"
         words.append({"text": f"<b>{band.symbol}</b> {band.name}<br>{ends}", "x": -0.012, "xanchor": "right", "xref": "paper", "align": "right",
-                      "y": top - tall / 2, "yref": "paper", "yanchor": "middle", "showarrow": False, "font": {"size": FONT_SIZE - 1, "color": look.text(band.role)}})  # fmt: skip
+                      "y": top - tall / 2, "yref": "paper", "yanchor": "middle", "showarrow": False, "font": {"size": FONT_SIZE, "color": look.text(band.role)}})  # fmt: skip
         shapes.append(
             heatmap.outline(0, row, n_step, 1, look.ink, yref=f"y{key}", line={"color": look.ink, "width": 1.2})
         )
@@ -106,4 +107,4 @@ def stack(
     )
     base = look.layout(height=height, shapes=shapes, annotations=words, margin={"l": 104, "r": 8, "t": 8, "b": 8}, dragmode=False,
                        clickmode="event+select", hovermode="closest")  # fmt: skip
-    return go.Figure(traces, base | layout, skip_invalid=True)
+    return figure(traces, base | layout)

@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures.base import figure
 from app.figures.charts import UNFILLED, Chart, finish
 from app.theme import FONT_SIZE, Look
 
@@ -61,7 +62,7 @@ def _candidates(seen: tuple[str, ...], look: Look, height: int) -> dict[str, Any
         tooltip=[alt.Tooltip("pair:N"), alt.Tooltip("count:Q"), alt.Tooltip("state:N")],
     )
     colour = alt.Color("state:N", scale=alt.Scale(domain=list(seen), range=[shades[s] for s in seen]), title=None)
-    words = base.mark_text(align="left", dx=5, color=look.ink, fontSize=FONT_SIZE - 2).encode(text="count:Q")
+    words = base.mark_text(align="left", dx=5, color=look.ink, fontSize=FONT_SIZE).encode(text="count:Q")
     return finish(alt.layer(base.mark_bar().encode(color=colour), words), look, height).to_dict()
 
 
@@ -93,7 +94,7 @@ def tree(nodes: Sequence[Node], roots: Sequence[int], look: Look, *, least_heigh
         xaxis=plain | {"range": [-0.8, n_leaf - 0.2]}, yaxis=plain | {"range": [-0.6, top + 0.6]}, annotations=words,
         height=max(least_height, 70 + 46 * top), dragmode=False, hovermode="closest",
     )  # fmt: skip
-    return go.Figure([lines, marks], layout, skip_invalid=True)
+    return figure([lines, marks], layout)
 
 
 def _levels(nodes: Sequence[Node]) -> list[int]:
