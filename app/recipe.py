@@ -76,11 +76,11 @@ class Export:
         return json.dumps(whole, indent=1).encode()
 
     def _about(self, found: Recipe) -> list[str]:
-        names = ", ".join(f"{name} ({kept} in the page's NPZ)" for name, kept in found.results.items())
+        names, kept = ", ".join(found.results), ", ".join(found.results.values())
         torch_too = "PyTorch (pip install torch)" if "torch" in "".join(_sources(found).imports) else "nothing else"
         return [
-            f"This program computes again, with the settings on which the page stood: {names}. "
-            f"It needs Python 3.11 or newer and {torch_too}. The functions are the page's own, as they stand in the "
+            f"This program computes again what the page showed, with the same settings: {names} "
+            f"(in the page's NPZ: {kept}). It needs Python 3.11 or newer and {torch_too}. The functions are the page's own, as they stand in the "
             "named files of Attention Lab, MIT licence.",
             *([found.note] if found.note else []),
             f"The page as it stood: {self.address}",

@@ -28,27 +28,25 @@ def say(text: str) -> None:
     print(text.encode(code, "backslashreplace").decode(code))
 
 
-def show(name: str, values: Tensor, rows: tuple = (), columns: tuple = (), most: int = 12) -> None:
-    """Print a tensor of one or two axes as a rounded table. Of a long axis the first ``most`` places are printed.
+def show(name: str, values: Tensor, rows: tuple = (), columns: tuple = (), most: int = 16) -> None:
+    """Print a tensor of one or two axes as a rounded table; of a long axis the first ``most`` places.
 
     Args:
         rows, columns: a name for each place of an axis, any text; numbers where there is none.
     """
 
-    def label(names: tuple, at: int, width: int) -> str:
-        return repr(names[at])[1:-1][:width] if at < len(names) else str(at)
+    def label(names: tuple, at: int) -> str:
+        return repr(names[at])[1:-1][:9] if at < len(names) else str(at)
 
-    def cell(x: float) -> str:
-        return f"{x:.3f}" if x == 0 or 1e-3 <= abs(x) < 1e5 else f"{x:.1e}"
-
-    table = values if values.ndim == 2 else values[:, None]
-    lines = [[""] + [label(columns, at, 7) for at in range(min(most, table.shape[1]))]]
-    for at, line in enumerate(table[:most, :most].tolist()):
-        lines.append([label(rows, at, 12), *map(cell, line)])
+    table = values.double() if values.ndim == 2 else values.double()[:, None]
+    largest = table[table.isfinite()].abs().amax() if table.isfinite().any() else 0
+    form = ".3f" if largest == 0 or 0.01 <= largest < 10_000 else ".1e"
+    lines = [["", *(label(columns, at) for at in range(min(most, table.shape[1])))]]
+    lines += [[label(rows, at), *(f"{x:{form}}" for x in line)] for at, line in enumerate(table[:most, :most].tolist())]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     say(f"{name}, shape {tuple(values.shape)}")
     for line in lines:
         say("  ".join(word.rjust(width) for word, width in zip(line, widths, strict=True)))
-    more = [max(0, size - most) for size in table.shape]
-    if any(more):
-        say(f"... and {more[0]} more rows, {more[1]} more columns")
+    for more, axis in zip(table.shape, ("row", "column"), strict=True):
+        if more > most:
+            say(f"... and {more - most} more {axis}{'s' * (more - most > 1)}")

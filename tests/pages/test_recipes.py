@@ -15,6 +15,7 @@ import streamlit
 import torch
 
 from app import recipe
+from tests.conftest import ROOT
 from tests.pages.opening import SLUGS, fine, open_page
 from tests.pages.test_every_page import HOSTILE
 
@@ -84,8 +85,8 @@ def check(downloads, notebook=False):
     page = np.load(io.BytesIO(downloads[NPZ]))
     script = downloads[SCRIPT].decode()
     head = re.sub(r"\s+", " ", ast.get_docstring(ast.parse(script)))
-    results = re.findall(r"(\w+) \(([^() ]+) in the page's NPZ\)", head)
-    assert results, "the head of the script says what it computes"
+    names, kept = re.search(r"the same settings: ([\w, ]+) \(in the page's NPZ: ([^()]+)\)", head).groups()
+    results = list(zip(names.split(", "), kept.split(", "), strict=True))
     space, printed = played(*(notebook_cells(downloads[NOTEBOOK]) if notebook else [script]))
     for name, kept in results:
         same(space[name], page[kept], kept)
@@ -184,3 +185,13 @@ def test_no_weights_are_lost_on_the_way(place):
         export = recipe.Export("T", "Q?", "http://here", lambda found=found: found)
         cells = [export.script().decode()] if place == "script" else notebook_cells(export.notebook())
         assert played(*cells)[0]["y"].equal(values)
+
+
+def test_the_readme_shows_a_script_as_it_leaves_the_page_and_what_it_prints(downloads):
+    take(open_page("positional-encoding"), "positional-encoding")
+    script = downloads[SCRIPT].decode().replace("stood: /", "stood: http://localhost:8501/")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme[readme.index("## Take it with you") :]
+    code, output = (re.search(rf"```{kind}\n(.*?)```", shown, re.S).group(1) for kind in ("python", "text"))
+    assert code == script
+    assert output == played(code)[1]

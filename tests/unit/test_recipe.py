@@ -127,18 +127,21 @@ def test_hostile_words_stay_words(text):
 def test_tables_print_on_a_terminal_that_knows_ascii_alone(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii", write_through=True))
-    show("a [x × y]", torch.tensor([[0.25, 1e-7], [math.inf, math.nan]]), ("ü\ud800", "\n"), ("猫",))
+    show("a [x × y]", torch.tensor([[0.25, 1e-7], [math.inf, -math.nan]]), ("ü\ud800", "\n"), ("猫",))
     text = raw.getvalue().decode()
     assert "0.250" in text
-    assert "1.0e-07" in text
+    assert "inf" in text
+    assert "nan" in text
     assert "\\n" in text
 
 
 def test_a_long_tensor_is_cut_and_says_so():
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        show("a", torch.zeros(20, 14))
-    assert "8 more rows, 2 more columns" in printed.getvalue()
-    assert len(printed.getvalue().splitlines()) == 1 + 1 + 12 + 1
+        show("a", torch.full((20, 17), 1e-7))
+        show("b", torch.tensor([-math.inf]))
+    assert printed.getvalue().splitlines()[-5:-3] == ["... and 4 more rows", "... and 1 more column"]
+    assert printed.getvalue().count("1.0e-07") == 16 * 16
+    assert printed.getvalue().splitlines()[-1].split() == ["0", "-inf"]
 
 
 def test_the_format_of_a_head_is_found_again():
