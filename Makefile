@@ -4,13 +4,13 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: run test lint models train chromium pictures bench
+.PHONY: run test lint models train chromium proxy pictures bench
 
 run: .venv/.app
 	@echo "Attention Lab: http://localhost:$(PORT)"
 	$(BIN)/streamlit run app/main.py --server.port $(PORT)
 
-test: .venv/.test chromium
+test: .venv/.test chromium proxy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lint: .venv/.test
@@ -40,6 +40,12 @@ chromium: .venv/.test
 	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
 	|| $(BIN)/playwright install chromium
+
+# The test of the replicas needs HAProxy: the system's, else Debian's package. Without either that one test fails and says so.
+proxy:
+	@command -v haproxy >/dev/null 2>&1 || [ -x /usr/sbin/haproxy ] \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq haproxy >/dev/null; } \
+	|| echo "No HAProxy here and no right to install it: tests/load/test_sticky.py will fail. Install the package haproxy."
 
 # The README's pictures again, from the app as it is.
 pictures: .venv/.test chromium

@@ -12,10 +12,9 @@ from statistics import median
 from typing import Any
 
 from app import syllabus
-from benchmarks import load, paint, picture, table
+from benchmarks import documents, load, paint, picture, table
 from benchmarks.servers import ROOT, Server, load_now, machine, serving
 
-RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 PICTURE = ROOT / "assets" / "pictures" / "benchmarks.svg"
 
 
@@ -93,9 +92,10 @@ def main() -> None:
     result["machine"]["load_after"] = load_now()
     print("\n" + table.text(result))
     if not chosen.dry and not chosen.quick:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(table.finite(result), indent=1) + "\n")
+        documents.RESULTS.parent.mkdir(exist_ok=True)
+        documents.RESULTS.write_text(json.dumps(table.finite(result), indent=1) + "\n")
         PICTURE.write_text(picture.svg(result))
+        documents.write(documents.kept())
 
 
 if __name__ == "__main__":

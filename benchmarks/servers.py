@@ -52,9 +52,9 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+        s.bind((host, 0))
         return s.getsockname()[1]
 
 
@@ -65,6 +65,7 @@ def serving(
     *,
     by: Sequence[str] = ("-m", "streamlit"),
     environment: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Server]:
     """The app or the floor on loopback, from its start until the block ends. The port need not answer yet.
 
@@ -73,15 +74,16 @@ def serving(
     Args:
         by: what Python runs, where it is not Streamlit itself but a program that ends in it.
         environment: variables that differ from this program's own.
+        host: the loopback address to serve on; Linux has all of 127.0.0.0/8.
     """
-    port = port or free_port()
+    port = port or free_port(host)
     command = [sys.executable, *by, "run", str(ENTRIES[name]), "--server.port", str(port),
-               "--server.address", "127.0.0.1"]  # fmt: skip
+               "--server.address", host]  # fmt: skip
     with tempfile.TemporaryFile() as log:
         born = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
         try:
-            yield Server(name, process, f"http://127.0.0.1:{port}", born, log)
+            yield Server(name, process, f"http://{host}:{port}", born, log)
         finally:
             process.terminate()
             try:

@@ -53,9 +53,9 @@ def text(result: dict[str, Any]) -> str:
         )
     return "\n\n".join((
         about(result["machine"]),
-        _markdown(["page", *PAGE_COLUMNS], pages),
-        _markdown(["server", "floor", "app"], server),
-        _markdown(["visitors, a move every 2 s", *CLASS_COLUMNS], classes),
+        markdown(["page", *PAGE_COLUMNS], pages),
+        markdown(["server", "floor", "app"], server),
+        markdown(["visitors, a move every 2 s", *CLASS_COLUMNS], classes),
     ))  # fmt: skip
 
 
@@ -94,7 +94,8 @@ def _figure(cost: dict[str, Any], base: dict[str, Any] | None, column: tuple[str
     return f"{value:.{digits}f}" + (f" ({ratio:.1f}×)" if math.isfinite(ratio) and not counted else "")
 
 
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A table of cells."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     lines = [
         "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in [head, *rows]
