@@ -7,13 +7,14 @@ A page draws all its controls on every run and disables those that do not apply 
 in the URL. Options appear in the URL as they are shown, so their words are part of every published link.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from app import longtext
 from app.syllabus import Station
 
 T = TypeVar("T")
@@ -44,6 +45,26 @@ class Controls:
     values: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     shown: dict[str, Any] = field(default_factory=dict)  # values as they stand in the URL
+    places: dict[str, str] = field(default_factory=dict)  # what an address holds beside the controls: the tour's stop
+    too_long: list[int] = field(default_factory=list)  # lengths of the texts that no link holds
+    texts: set[str] = field(default_factory=lambda: {SENTENCE_KEY})  # the reader's own words, which experiments keep
+    lower: set[str] = field(default_factory=set)  # names of those below the main figure
+    _in_lower: bool = False
+
+    def again(self) -> "Controls":
+        """For a run of the upper half alone: empty but for those of the lower half, which stand as they were."""
+
+        def held(part: dict[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in part.items() if name in self.lower}
+
+        texts = (self.texts & self.lower) | {SENTENCE_KEY}
+        return Controls(
+            self.station, held(self.values), held(self.defaults), held(self.shown), texts=texts, lower=set(self.lower)
+        )
+
+    def end_upper(self) -> None:
+        """The controls drawn from now on stand below the main figure."""
+        self._in_lower = True
 
     def key(self, name: str) -> str:
         return SENTENCE_KEY if name == SENTENCE_KEY else f"{self.station.prefix}_{name}"
@@ -63,15 +84,17 @@ class Controls:
 
     def _keep(self, name: str, value: T, shown: Any = None) -> T:
         self.values[name] = value
+        if self._in_lower:
+            self.lower.add(name)
         self.shown[name] = str(value).lower() if isinstance(value, bool) else value if shown is None else shown
         return value
 
-    def query(self) -> str:
-        """The page's state as an address holds it: every control that differs from its default."""
+    def query(self, places: bool = True) -> str:
+        """The page's state as an address holds it: every control that differs from its default, and the places."""
         changed = {
             self.key(name): self.shown[name] for name, value in self.values.items() if value != self.defaults[name]
         }
-        return urlencode(changed, doseq=True, errors="replace")
+        return urlencode(changed | (self.places if places else {}), doseq=True, errors="replace")
 
     def slider(self, name: str, label: str, low: N, high: N, default: N, step: N | None = None, **more: Any) -> N:
         """A number from low to high. Pass floats throughout for a float."""
@@ -138,10 +161,28 @@ class Controls:
         return self._keep(name, _bounded(st.session_state.get(key), default, max_chars))
 
     def area(self, name: str, label: str, default: str, max_chars: int, **more: Any) -> str:
-        """A long text of the visitor's own. It stays in the session: an address could not hold it."""
+        """A long text of the visitor's own, in the session and, packed, in the address while it is short enough."""
+        self.texts.add(name)
+        st.session_state.get(self._returning_key, set()).discard(name)
         key = self._prepare(name, default, lambda v: isinstance(v, str))
+        if key not in st.session_state and (sent := longtext.unpack(st.query_params.get(key, ""), max_chars)):
+            st.session_state[key] = sent
         st.text_area(label, default, key=key, persist_state="session", **more)
-        return _bounded(st.session_state.get(key), default, max_chars)
+        text = _bounded(st.session_state.get(key), default, max_chars)
+        word = longtext.pack(text) if text != default else ""
+        self._to_address(key, word or "")
+        if word is None:
+            self.too_long.append(len(text))
+            return text
+        return self._keep(name, text, word)
+
+    @staticmethod
+    def _to_address(key: str, word: str) -> None:
+        """What no widget is bound to; written only when it changes, for each write is a message."""
+        if word and st.query_params.get(key) != word:
+            st.query_params[key] = word
+        elif not word and key in st.query_params:
+            del st.query_params[key]
 
     def sentence(self, label: str = "Your sentence") -> str:
         """The reader's sentence, shared by every page."""
@@ -154,13 +195,22 @@ class Controls:
 
         A default may depend on other controls, so it is looked up when the control is drawn next.
         """
-        st.session_state[self._returning_key] = self.defaults.keys() - sets.keys() - {SENTENCE_KEY}
+        st.session_state[self._returning_key] = self.defaults.keys() - sets.keys() - self.texts
         for name, value in sets.items():
             st.session_state[self.key(name)] = value
 
+    def enter(self, sets: Mapping[str, Any], address: Collection[str]) -> None:
+        """As ``apply``, before this run has drawn a control. What stands in the ``address`` (its keys) goes before."""
+        prefix = f"{self.station.prefix}_"
+        held = {key.removeprefix(prefix) for key in map(str, st.session_state) if key.startswith(prefix)}
+        named = {name for name in held | sets.keys() if self.key(name) in address}
+        self.defaults = dict.fromkeys(held - named)
+        self.apply({name: value for name, value in sets.items() if name not in named})
+        self.defaults = {}
+
     def shows(self, sets: Mapping[str, Any]) -> bool:
         """Is the page in this state now?"""
-        wanted = {n: v for n, v in self.defaults.items() if n != SENTENCE_KEY} | dict(sets)
+        wanted = {n: v for n, v in self.defaults.items() if n not in self.texts} | dict(sets)
         return all(self.values.get(name, _same) in (value, _same) for name, value in wanted.items())
 
 

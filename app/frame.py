@@ -15,22 +15,15 @@ from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app import share, syllabus, takeaway, theme
+from app import halves, journal, pictures, share, syllabus, takeaway, theme, tour
 from app.controls import Controls, Experiment
 from app.figures.charts import Chart
 from app.recipe import Export, Recipe
 from models.errors import CheckpointError
 
 __all__ = ["Experiment", "Lab", "Prediction", "Proof", "Stage", "navigation", "run"]
-
-PLOTLY = {
-    "displaylogo": False,
-    "doubleClick": False,
-    "showTips": False,
-    "modeBarButtons": [["toImage"]],
-    "toImageButtonOptions": {"format": "svg"},
-}
 
 
 @dataclass(frozen=True)
@@ -78,16 +71,15 @@ class Lab:
     def __init__(self, slug: str) -> None:
         self.station = syllabus.STATIONS[slug]
         self.look = look()
-        self.controls_of_page = Controls(self.station)
+        before: Lab | None = _open_lab.get()
+        self.controls_of_page: Controls = before.controls_of_page.again() if before else Controls(self.station)
         self._watch: str | None = None
         self.drawn: list[Stage] = []
+        self._n_upper = 0
+        self.tour: tour.Tour | None = None
+        self.experiments: Sequence[Experiment] = ()
         self._recipe: Callable[[], Recipe] | None = None
         with st.container(key="lab_page"):
-            with st.container(key="lab_head", gap=None):
-                with st.container(horizontal=True, horizontal_alignment="distribute"):
-                    st.title(self.station.title, anchor=False, width="content")
-                    self._share = st.container(horizontal=True, horizontal_alignment="right", width=190, gap="xsmall")
-                st.markdown(self.station.question)
             with st.container(key="lab_formula", gap="xsmall"):
                 self._formula = st.container()
                 self._experiments = st.container(horizontal=True, gap="small")
@@ -95,24 +87,32 @@ class Lab:
                 self._side, main = st.columns([2, 5], gap="medium")
                 self._stage = main.container(key="lab_stage", gap="xsmall")
                 self._notice = main.container()
-            self.below = st.container(key="lab_below", gap="medium")
-            with self.below:
-                self._sections = st.container(gap="medium")
-                st.divider()
-                self._predict, self._prove = st.columns(2, gap="large")
-                self._take = st.container()
-                self._next = st.container()
-        self._links()
         _open_lab.set(self)
+
+    def begin_lower(self) -> None:
+        """The places of all that stands below the main figure; called before the lower half of the script runs."""
+        del self.drawn[self._n_upper :]
+        with st.container(key="lab_below", gap="medium"):
+            self._sections = st.container(gap="medium")
+            st.divider()
+            self._predict, self._prove = st.columns(2, gap="large")
+            self._take = st.container()
+            self._next = st.container()
+        self._links()
 
     @contextmanager
     def controls(self, experiments: Sequence[Experiment] = ()) -> Iterator[Controls]:
         """The column beside the main figure. The experiments are drawn once the controls are known."""
+        self.experiments = experiments
+        self.tour = tour.enter(self.controls_of_page, experiments)
         try:
             with self._side:
+                if self.tour:
+                    self.tour.panel(_open_head.get(), link)
                 yield self.controls_of_page
         finally:  # a page whose model is missing still offers its other states
-            self._draw_experiments(experiments)
+            if not self.tour:  # its panel holds them as stops
+                self._draw_experiments(experiments)
 
     def _draw_experiments(self, experiments: Sequence[Experiment]) -> None:
         with self._experiments:
@@ -124,7 +124,7 @@ class Lab:
                     experiment.label,
                     key=f"{self.station.prefix}_experiment_{number}",
                     type="primary" if active else "secondary",
-                    on_click=self.controls_of_page.apply,
+                    on_click=halves.whole(self.controls_of_page.apply),
                     args=(experiment.sets,),
                 )
 
@@ -156,8 +156,11 @@ class Lab:
 
     def notice(self, *sentences: str) -> None:
         """What to notice: two or three sentences made from the live numbers."""
+        words = " ".join(filter(None, (self._watch and f"**{self._watch}**", *sentences)))
+        if self.tour:
+            return self.tour.notice(self._notice, words)
         with self._notice, st.container(key="lab_notice"):
-            st.markdown(" ".join(filter(None, (self._watch and f"**{self._watch}**", *sentences))))
+            st.markdown(words)
 
     def section(
         self, title: str, text: str = "", key: str = "", wide: bool = False
@@ -176,14 +179,11 @@ class Lab:
         """One question before the reveal. A new question (another state) starts unanswered."""
         with self._predict:
             st.subheader("Predict", anchor=False)
+            if self.tour:
+                st.caption("In the tour the question stands beside the figure.")
+                return self.tour.predict(prediction)
             key = f"predict_{self.station.prefix}_{zlib.crc32(prediction.question.encode())}"
-            picked = st.radio(prediction.question, prediction.options, index=None, key=key)
-            if picked is None:
-                st.caption("Choose before you look. The answer is read from the tensor on this page.")
-                return
-            right = prediction.options.index(picked) == prediction.answer
-            verdict = "Right." if right else f"Not this time: {prediction.options[prediction.answer]}."
-            (st.success if right else st.info)(f"{verdict} {prediction.why}")
+            journal.ask(self.controls_of_page, prediction, key)
 
     def prove(self, *proofs: Proof) -> None:
         """The page's own numbers, computed again by a reference, and the code that ran."""
@@ -208,10 +208,15 @@ class Lab:
         """How a program of its own computes the main figure again. ``make`` is called when somebody downloads it."""
         self._recipe = make
 
-    def close(self) -> None:
-        """The last word of a page: the link to what it shows, now that all its controls are known."""
-        with self._share:
-            share.draw(self.controls_of_page)
+    def end_upper(self) -> None:
+        """The upper half of the script is over."""
+        self._n_upper = len(self.drawn)
+        self.controls_of_page.end_upper()
+
+    def end_lower(self) -> None:
+        """The last word of a page, now that all its controls and figures are known."""
+        if self.tour:
+            self.tour.close()
         with self._take:
             address = share.link(self.controls_of_page)
             station, make = self.station, self._recipe
@@ -233,17 +238,55 @@ class Lab:
 
 
 _open_lab: ContextVar[Lab | None] = ContextVar("open_lab", default=None)
+_open_head: ContextVar[Any] = ContextVar("open_head", default=None)
 
 
 def run(page: Any) -> None:
-    """One run of the visitor's page; a model that cannot be had is one sentence, and the page keeps its frame."""
-    _open_lab.set(None)
+    """The whole run of the visitor's page: its head, the two halves of its script, and the link to what it shows."""
+    path, _, slug = _page_arguments(page.url_path or None)
+    context = get_script_run_ctx()
+    assert context is not None
+    with context.run_with_active_hash(page._script_hash):  # what page.run() does, which would run the script unhalved
+        if not slug:
+            halves.execute(halves.Visit(path, _half), 0)
+            return
+        head, offered = _head(syllabus.STATIONS[slug])
+        _open_head.set(head)
+        lab = halves.run(path, _half, together=tour.is_open(slug))
+        if lab:
+            with offered:
+                tour.entrance(lab.controls_of_page, lab.experiments)
+                share.draw(lab.controls_of_page)
+
+
+def _head(station: syllabus.Station) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Title and question; returns their container, and the place for what is offered beside the title."""
+    head = st.container(key="lab_head", gap=None)
+    with head:
+        with st.container(horizontal=True, horizontal_alignment="distribute"):
+            st.title(station.title, anchor=False, width="content")
+            offered = st.container(horizontal=True, horizontal_alignment="right", width="content", gap="xsmall")
+        st.markdown(station.question)
+    return head, offered
+
+
+def _half(visit: halves.Visit, half: int) -> None:
+    """One half of a page. A model that cannot be had is one sentence, and the page keeps its frame."""
+    _open_lab.set(visit.lab)
+    lower = half == 1 and visit.lab is not None
+    if lower:
+        visit.lab.begin_lower()
     try:
-        page.run()
+        if half == 0 or visit.sound:
+            halves.execute(visit, half)
     except CheckpointError as problem:
+        visit.sound = False
         st.error(f"{problem} The other pages still work.")
-    if lab := _open_lab.get():
-        lab.close()
+    visit.lab = _open_lab.get()
+    if visit.lab and half == 0:
+        visit.lab.end_upper()
+    elif visit.lab and visit.sound:
+        visit.lab.end_lower()
 
 
 def look() -> theme.Look:
@@ -267,7 +310,7 @@ def draw(stage: Stage) -> Any:
             theme=None,
             key=stage.key,
             alt=stage.alt,
-            config=PLOTLY,
+            config=pictures.plotly_config(stage.key),
             on_select=stage.on_select or "ignore",
             selection_mode="points",
         )

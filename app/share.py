@@ -5,7 +5,8 @@ import io
 import segno
 import streamlit as st
 
-from app.controls import DEFAULT_SENTENCE, SENTENCE_KEY, Controls
+from app import halves
+from app.controls import DEFAULT_SENTENCE, Controls
 
 MAX_LINK = 2000  # what every browser and messenger carries whole; far below a QR code's 2 953 bytes
 
@@ -13,7 +14,7 @@ MAX_LINK = 2000  # what every browser and messenger carries whole; far below a Q
 def draw(controls: Controls) -> None:
     """The two small controls at the page's head. The link is made only when its box is open."""
     prefix = controls.station.prefix
-    st.button("Reset", key=f"{prefix}_reset", type="tertiary", on_click=_reset, args=(controls,),
+    st.button("Reset", key=f"{prefix}_reset", type="tertiary", on_click=halves.whole(_reset), args=(controls,),
               help="All controls of this page, and the sentence, back to where they began")  # fmt: skip
     box = st.popover("Share", key=f"{prefix}_share", on_change="rerun")
     if not box.open:
@@ -21,6 +22,11 @@ def draw(controls: Controls) -> None:
     address = link(controls)
     with box:
         st.markdown("This link opens the page as it stands: the controls, the sentence and the seed.")
+        for length in controls.too_long:
+            st.warning(
+                f"Your own text is not in this link, because its {length:,} characters are too many for one: send the "
+                "text beside the link, and let the other side paste it into the same box."
+            )
         if len(address) > MAX_LINK:
             st.warning(
                 f"With this text the link has {len(address):,} characters; many browsers and every QR code cut it. "
@@ -46,4 +52,4 @@ def qr(address: str) -> bytes:
 
 
 def _reset(controls: Controls) -> None:
-    controls.apply({SENTENCE_KEY: DEFAULT_SENTENCE})
+    controls.apply({name: controls.defaults.get(name, DEFAULT_SENTENCE) for name in controls.texts})

@@ -48,15 +48,15 @@ def leave() -> None:
     place().page = ""
 
 
-def entrance(controls: Controls, experiments: Sequence[Experiment], slot: DeltaGenerator) -> None:
+def entrance(controls: Controls, experiments: Sequence[Experiment]) -> None:
     """The button that opens the tour, and closes it again."""
     if not experiments:
         return
     slug, now = controls.station.slug, place()
     if slug in now.running:
-        slot.button("Free play", key=f"{controls.station.prefix}_tour", on_click=halves.whole(_close), args=(slug,))
+        st.button("Free play", key=f"{controls.station.prefix}_tour", on_click=halves.whole(_close), args=(slug,))
     else:
-        slot.button("Guided tour", key=f"{controls.station.prefix}_tour", on_click=halves.whole(_go),
+        st.button("Guided tour", key=f"{controls.station.prefix}_tour", on_click=halves.whole(_go),
                     args=(controls, experiments, min(now.stops.get(slug, 1), len(experiments))),
                     help="The experiments one by one: what to look at, and one question each")  # fmt: skip
 

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import figure
 from app.theme import Look
 
 Array = np.ndarray
@@ -61,7 +62,7 @@ def arcs(
     layout = look.layout(
         xaxis=x, yaxis=y, height=height, dragmode=False, clickmode="event+select", hovermode="closest", shapes=[frame],
     )  # fmt: skip
-    return go.Figure([*traces, marks], layout, skip_invalid=True)
+    return figure([*traces, marks], layout)
 
 
 def _side(part: Array, colour: str, up: int, faint: bool = False) -> list[dict[str, Any]]:

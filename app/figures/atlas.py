@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import Drawing
 from app.theme import Look
 
 Array = np.ndarray
@@ -52,23 +52,24 @@ def _numbers(count: int) -> tuple[str, ...]:
 
 def atlas(
     maps: Array, grid: Grid, look: Look, titles: Sequence[str], *, pick: int, off: Sequence[int] = (), height: int = 470
-) -> go.Figure:
+) -> Drawing:
     """Maps [head, query, key] and their titles by flat place, laid out on the grid.
 
     ``pick`` is outlined and ``off`` greyed, both flat places. A click reports a place in ``grid.order``.
     """
     order, place_of = list(grid.order), {flat: place for place, flat in enumerate(grid.order)}
-    figure = heatmap.tiled(
+    drawing = heatmap.tiled(
         pooled(maps)[order], look, [titles[flat] for flat in order], columns=grid.columns, pick=place_of[pick],
         off=[place_of[flat] for flat in off], height=height,
     )  # fmt: skip
-    marks = figure.data[-1]
-    x, y = np.asarray(marks.x, dtype=float), np.asarray(marks.y, dtype=float)
+    marks = drawing.plain["data"][-1]
+    x, y = np.asarray(marks["x"], dtype=float), np.asarray(marks["y"], dtype=float)
     named = {"tickmode": "array", "showticklabels": True}
-    figure.update_yaxes(tickvals=y[:: grid.columns], ticktext=grid.rows, title={"text": grid.titles[0]}, **named)
-    if grid.across:
-        figure.update_xaxes(tickvals=x[: grid.columns], ticktext=grid.across, title={"text": grid.titles[1]}, **named)
-    return figure
+    rows = {"tickvals": y[:: grid.columns], "ticktext": grid.rows, "title": {"text": grid.titles[0]}, **named}
+    if not grid.across:
+        return drawing.amended(yaxis=rows)
+    across = {"tickvals": x[: grid.columns], "ticktext": grid.across, "title": {"text": grid.titles[1]}, **named}
+    return drawing.amended(yaxis=rows, xaxis=across)
 
 
 def pooled(maps: Array) -> Array:

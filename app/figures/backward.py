@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import Drawing, figure
 from app.theme import FONT_SIZE, Look, mix
 
 Array = np.ndarray
@@ -69,7 +70,7 @@ def norms(
         shapes=_limits(low, high, look) + ([_rule(pick + 1, look)] if pick is not None else []),
         annotations=_limit_words(low, high, look),
     )  # fmt: skip
-    return go.Figure(traces, layout, skip_invalid=True)
+    return figure(traces, layout)
 
 
 def power(log10: float) -> str:
@@ -152,7 +153,7 @@ def _limits(low: float, high: float, look: Look) -> list[dict[str, Any]]:
 
 
 def _limit_words(low: float, high: float, look: Look) -> list[dict[str, Any]]:
-    note = {"xref": "paper", "showarrow": False, "font": {"size": FONT_SIZE - 2, "color": look.ink}}
+    note = {"xref": "paper", "showarrow": False, "font": {"size": FONT_SIZE, "color": look.ink}}
     words = []
     if high > FLOAT32_TOP:
         words.append(
@@ -224,11 +225,11 @@ def relay(
             notes.append(_arrow(i - 0.74, 1.0, i - 0.27, 1.0, look.role("hidden"), 3))
             notes.append(_arrow(i - 0.27, 1.42, i - 0.74, 1.42, red, 3))
             notes.append({"x": i - 0.5, "y": 1.52, "yanchor": "bottom", "showarrow": False, "text": _factor(log10[i - 1], log10[i]),
-                          "font": {"size": FONT_SIZE - 2, "color": look.text("gradient")}})  # fmt: skip
+                          "font": {"size": FONT_SIZE, "color": look.text("gradient")}})  # fmt: skip
     bare = {"visible": False, "fixedrange": True}
     layout = look.layout(xaxis=bare | {"range": [-0.6, n - 0.4]}, yaxis=bare | {"range": [-0.35, 1.95]}, height=height,
                          annotations=notes, dragmode=False)  # fmt: skip
-    return go.Figure([states, inputs], layout, skip_invalid=True)
+    return figure([states, inputs], layout)
 
 
 def _factor(before: float, after: float) -> str:
@@ -249,15 +250,17 @@ def per_step(
 ) -> go.Figure:  # fmt: skip
     """A heatmap [unit, step] over the text, with the picked step framed as a column; at most 60 characters are named."""
     n_row, n_step = values.shape
-    figure = heatmap.heatmap(
+    drawing = heatmap.heatmap(
         values, names, characters if n_step <= 60 else None, look, kind, limit=limit, role=role, row_title=row_title,
         column_title="step, by the character it reads" if n_step <= 60 else f"step 1 to {n_step}", value_name=value_name,
         numbers=False, click=click, height=height,
     )  # fmt: skip
-    figure.update_xaxes(tickangle=0)
-    figure.update_yaxes(tickvals=list(range(0, n_row, max(1, n_row // 8))), ticktext=list(names)[:: max(1, n_row // 8)])
-    if n_step <= 60:
-        figure.update_xaxes(tickvals=list(range(n_step)), ticktext=list(characters))
-    if pick is not None:
-        figure.add_shape(heatmap.outline(pick, 0, 1, n_row, look.ink))
-    return figure
+    every = max(1, n_row // 8)
+    steps = {"tickvals": list(range(n_step)), "ticktext": list(characters)} if n_step <= 60 else {}
+    rows = {"tickvals": list(range(0, n_row, every)), "ticktext": list(names)[::every]}
+    drawing = drawing.amended(xaxis={"tickangle": 0, **steps}, yaxis=rows)
+    if pick is None:
+        return drawing
+    held = drawing.plain
+    shapes = [*held["layout"].get("shapes", ()), heatmap.outline(pick, 0, 1, n_row, look.ink)]
+    return Drawing(held | {"layout": held["layout"] | {"shapes": shapes}})

@@ -1,14 +1,69 @@
 """The one way from traces and layout to a Plotly figure."""
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 
+class Drawing(go.Figure):
+    """A figure that stays the plain dictionaries it was made of until somebody asks for Plotly's objects.
+
+    Building and validating those objects takes longer than everything else on a slider's move, and to show a figure
+    nobody needs them: Streamlit asks for ``to_dict`` alone. Any other use (its traces, an update, an export) makes
+    them. A test of the pages has Plotly validate every figure instead.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        object.__setattr__(self, "_spec", spec)
+
+    def __getattr__(self, name: str) -> Any:  # asked for whatever Plotly's own __init__ has not made yet
+        spec = self.__dict__.pop("_spec", None)
+        if spec is None:
+            raise AttributeError(name)
+        go.Figure.__init__(self, **spec, skip_invalid=True)
+        return getattr(self, name)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The dictionaries themselves, to read."""
+        return self.__dict__["_spec"] if "_spec" in self.__dict__ else super().to_dict()
+
+    def amended(self, **layout: Mapping[str, Any]) -> "Drawing":
+        """The same figure with some parts of its layout completed: ``amended(xaxis={"tickangle": 0})``."""
+        held = self.plain["layout"]
+        return Drawing(
+            self.plain | {"layout": held | {name: held.get(name, {}) | part for name, part in layout.items()}}
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is sent to the browser: arrays as base64 of their own dtype."""
+        return _sendable(self.__dict__["_spec"]) if "_spec" in self.__dict__ else super().to_dict()
+
+
 def figure(
-    traces: Sequence[dict[str, Any]], layout: dict[str, Any], frames: Sequence[dict[str, Any]] = ()
-) -> go.Figure:
-    """The figure without Plotly's validation, which takes longer than everything else on a slider's move. The page
-    tests validate every figure of every page instead."""
-    return go.Figure(traces, layout, frames, skip_invalid=True, _validate=False)
+    traces: Sequence[Mapping[str, Any]], layout: dict[str, Any], frames: Sequence[Mapping[str, Any]] = ()
+) -> Drawing:
+    """Traces, layout and frames, as plain dictionaries, as a figure."""
+    return Drawing({"data": list(traces), "layout": layout} | ({"frames": list(frames)} if frames else {}))
+
+
+SENT = {"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8"}  # fmt: skip
+
+
+def _sendable(value: Any) -> Any:
+    """Plotly's wire form: typed arrays where the dtype allows, lists of texts and whole numbers otherwise."""
+    if isinstance(value, dict):
+        return {name: _sendable(part) for name, part in value.items() if part is not None or name == "template"}
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "iu" and value.size:
+            value = value.astype(np.promote_types(np.min_scalar_type(value.min()), np.min_scalar_type(value.max())))
+        if (sent := SENT.get(value.dtype.name)) is None or not value.size or not value.ndim:
+            return value.tolist()
+        data = base64.b64encode(np.ascontiguousarray(value)).decode("ascii")
+        return {"dtype": sent, "bdata": data} | ({"shape": ", ".join(map(str, value.shape))} if value.ndim > 1 else {})
+    if isinstance(value, (list, tuple)):
+        return [_sendable(part) for part in value] if any(isinstance(p, (dict, list, tuple, np.ndarray, np.generic)) for p in value) else list(value)  # fmt: skip
+    return value.item() if isinstance(value, np.generic) else value

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import plotly.graph_objects as go
 
-from app.figures.base import figure
+from app.figures.base import Drawing, figure
 from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
@@ -144,7 +143,7 @@ def heatmap(
     square: bool = False,
     tilt: bool | None = None,
     height: int = 460,
-) -> go.Figure:
+) -> Drawing:
     """One matrix as a finished figure.
 
     Args:
@@ -190,7 +189,7 @@ def _short(names: Sequence[str] | None) -> bool:
 
 
 def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit: float = 1.0, pick: int | None = None,
-          height: int = 460, off: Sequence[int] = (), names: Sequence[str] = (), mark: int = 44) -> go.Figure:  # fmt: skip
+          height: int = 460, off: Sequence[int] = (), names: Sequence[str] = (), mark: int = 44) -> Drawing:  # fmt: skip
     """Many equal maps [map, row, column] in one heatmap, as levels of 0 to 255 in one byte a cell.
 
     One tiled picture paints at once where a grid of subplots would take seconds. ``titles`` name the maps on hover,

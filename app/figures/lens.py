@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import figure
 from app.theme import FONT_SIZE, INK, Look, contrast, mix
 
 Array = np.ndarray
@@ -27,7 +28,7 @@ def lens(
     cell["hovertemplate"] = "after reading %{x}: %{customdata}<br>probability %{z:.4f}<extra></extra>"
     notes = [
         {"x": x, "y": y, "text": f"<b>{word}</b>" if agrees[y, x] else word, "showarrow": False,
-         "font": {"size": FONT_SIZE - 2, "color": _ink(float(probability[y, x]), look)}}
+         "font": {"size": FONT_SIZE, "color": _ink(float(probability[y, x]), look)}}
         for y, row in enumerate(words) for x, word in enumerate(row)
     ] if n_row <= 40 else []  # fmt: skip
     layout = look.layout(
@@ -36,7 +37,7 @@ def lens(
         height=height, annotations=notes, dragmode=False,
     )  # fmt: skip
     layout["yaxis"] |= {"tickvals": list(range(n_row)), "ticktext": rows}
-    return go.Figure([cell], layout, skip_invalid=True)
+    return figure([cell], layout)
 
 
 def _ink(share: float, look: Look) -> str:

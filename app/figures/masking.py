@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import figure
 from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
@@ -46,7 +47,7 @@ def panels(
         )
     sums = weights.sum(-1, keepdims=True)
     traces.append(
-        heatmap.trace(sums, look, limit=1.0, xaxis="x4", yaxis="y", texttemplate="%{z:.2f}", textfont={"size": FONT_SIZE - 2},
+        heatmap.trace(sums, look, limit=1.0, xaxis="x4", yaxis="y", texttemplate="%{z:.2f}", textfont={"size": FONT_SIZE},
                       hovertemplate="row of %{y} adds up to %{z:.4g}<extra></extra>")
     )  # fmt: skip
     layout["xaxis4"] = heatmap.axis(None, 1, look, domain=SUMS, anchor="y", **_frame(look))
@@ -57,10 +58,9 @@ def panels(
         for at, (title, x) in enumerate(zip((*titles, "sum"), centres, strict=True))
     ]  # fmt: skip
     margin = {"l": 8, "r": 8, "t": 30, "b": 8}
-    return go.Figure(
+    return figure(
         traces,
         look.layout(height=height, annotations=words, margin=margin, dragmode=False, **layout),
-        skip_invalid=True,
     )
 
 
@@ -104,4 +104,4 @@ def growing(
         height=height, shapes=shapes, dragmode=False,
     )  # fmt: skip
     cells = heatmap.trace(z, look, hovertemplate=hover, showscale=True, colorbar=bar)
-    return go.Figure([cells, *heatmap.hatch(future, look)], layout, skip_invalid=True)
+    return figure([cells, *heatmap.hatch(future, look)], layout)

@@ -136,7 +136,7 @@ def _morph(stages: Sequence[GridStage], shown: int, look: Look) -> dict[str, Any
     still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     return {
         "type": "buttons", "direction": "right", "active": shown, "showactive": True, "x": 0.0, "y": 1.0, "xanchor": "left",
-        "yanchor": "bottom", "pad": {"b": 34}, "font": {"size": FONT_SIZE - 2, "color": INK["light"]},
+        "yanchor": "bottom", "pad": {"b": 34}, "font": {"size": FONT_SIZE, "color": INK["light"]},
         "bgcolor": look.quiet if look.mode == "dark" else look.faint, "bordercolor": look.faint,
         "buttons": [{"label": s.name, "method": "animate", "args": [[s.name], still]} for s in stages],
     }  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import figure
 from app.theme import Look
 
 Array = np.ndarray
@@ -74,7 +75,7 @@ def table(
             | ground
         )
     layout = look.layout(height=height, **axes, shapes=shapes, annotations=words, dragmode=False)
-    return go.Figure(traces, layout, skip_invalid=True)
+    return figure(traces, layout)
 
 
 def _levels(z: Array, limit: float, bar: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -192,7 +193,7 @@ def waves(
     ]
     layout = look.layout(height=height, xaxis=x, yaxis=y, shapes=lines, annotations=words, dragmode=False,
                          margin={"l": 8, "r": 8, "t": 26, "b": 8})  # fmt: skip
-    return go.Figure(traces, layout, skip_invalid=True)
+    return figure(traces, layout)
 
 
 def square(
@@ -209,8 +210,9 @@ def square(
     x = numbers_axis(n, look, titles[1], constrain="domain")
     y = numbers_axis(n, look, titles[0], constrain="domain", scaleanchor="x", range=[n - 0.5, -0.5])
     shapes = [heatmap.outline(column, row, 1, 1, look.ink) for row, column in pick]
-    return go.Figure(
-        [cell], look.layout(height=height, xaxis=x, yaxis=y, shapes=shapes, dragmode=False), skip_invalid=True
+    return figure(
+        [cell],
+        look.layout(height=height, xaxis=x, yaxis=y, shapes=shapes, dragmode=False),
     )
 
 
@@ -247,7 +249,7 @@ def by_offset(first: int, low: Array, middle: Array, high: Array, look: Look, *,
     layout = look.layout(height=height, xaxis=axis | {"title": {"text": "offset"}}, shapes=[rule], annotations=[word],
                          yaxis=axis | {"title": {"text": y_title}, "range": list(y_range)}, dragmode=False,
                          margin={"l": 8, "r": 8, "t": 26, "b": 8})  # fmt: skip
-    return go.Figure(traces, layout, skip_invalid=True)
+    return figure(traces, layout)
 
 
 def clocks(
@@ -277,7 +279,7 @@ def clocks(
         for (x, y), (name, *_) in zip(centres, hands, strict=False)
     ]
     layout = look.layout(height=height, annotations=words, shapes=faces, dragmode=False, xaxis=x, yaxis=y)
-    return go.Figure(_hands(centres, hands, look, names), layout, skip_invalid=True)
+    return figure(_hands(centres, hands, look, names), layout)
 
 
 def _hands(
@@ -327,7 +329,7 @@ def plane(
     axis = {"gridcolor": look.faint, "zeroline": False, "fixedrange": True, "automargin": True}
     layout = look.layout(height=height, dragmode=False, xaxis=axis | {"title": {"text": titles[0]}, "constrain": "domain"},
                          yaxis=axis | {"title": {"text": titles[1]}, "scaleanchor": "x", "constrain": "domain"})  # fmt: skip
-    return go.Figure([points], layout, skip_invalid=True)
+    return figure([points], layout)
 
 
 def order(
@@ -371,4 +373,4 @@ def order(
     layout = look.layout(
         height=height, annotations=notes, shapes=frames, dragmode=False, margin={"l": 8, "r": 8, "t": 0, "b": 0}, **axes
     )
-    return go.Figure(traces, layout, skip_invalid=True)
+    return figure(traces, layout)

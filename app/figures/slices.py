@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
+from app.figures.base import figure
 from app.theme import FONT_SIZE, Look, mix
 
 Array = np.ndarray
@@ -58,7 +59,7 @@ def slices(
         shapes=shapes, annotations=words, margin={"l": 4, "r": 4, "t": 26, "b": 4},
         dragmode=False, clickmode="event+select", hovermode="closest",
     )  # fmt: skip
-    return go.Figure(traces, layout, skip_invalid=True)
+    return figure(traces, layout)
 
 
 def _picture(z: Array, limit: float, start: int, look: Look) -> dict[str, Any]:

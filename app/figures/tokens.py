@@ -108,6 +108,6 @@ def _style(look: Look) -> str:
         f".al-tokens .t:nth-child(even){{background:{other};border-color:{other}}}"
         f".al-tokens .t.strong{{background:{strong};border-color:{strong};color:{look.background};font-weight:700}}"
         f".al-tokens .t.framed{{border:1.5px dashed {look.ink}}}"
-        f".al-tokens .t.broken{{font-style:italic;color:{look.quiet};font-size:.9em}}"
+        f".al-tokens .t.broken{{font-style:italic;color:{look.quiet}}}"
         "</style>"
     )

@@ -1,0 +1,143 @@
+"""A page runs in two halves, so that a move costs what is in sight.
+
+The upper half of a page's script, up to its first ``lab.section``, draws the controls, the main figure and what to
+notice. The lower half draws all that stands below. Each is a fragment: a control in the upper half reruns the upper
+half alone, and the lower one follows when the reader can see it and the hand has rested for a moment. Both halves
+share one namespace, so a page is written as one plain script and knows nothing of this.
+
+A run of the whole page runs both, one after the other: on arrival, when a callback asked for it (``whole``), and
+always while ``together`` says so.
+"""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache, wraps
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+UPPER, LOWER = "lab_upper", "lab_lower"
+
+
+@dataclass
+class Visit:
+    """One visitor's page between two whole runs: the names that its script has bound, and how far they were drawn."""
+
+    path: str
+    guard: "Guard"  # draws one half around ``execute``
+    names: dict[str, Any] = field(default_factory=dict)
+    lab: Any = None  # the page's frame, once the script has opened it
+    sound: bool = True  # the upper half came to its end
+    version: int = 0  # of the upper half
+    whole: bool = True  # both halves are drawn by the run of the moment
+
+
+Guard = Callable[[Visit, int], None]
+
+
+@lru_cache(maxsize=64)
+def halves(path: str) -> tuple[CodeType, CodeType]:
+    """A page's script, cut before the first of its statements that opens a section."""
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"), path)
+    cut = next((at for at, statement in enumerate(tree.body) if _opens_section(statement)), len(tree.body))
+    upper, lower = ast.Module(tree.body[:cut], []), ast.Module(tree.body[cut:], [])
+    return compile(upper, path, "exec"), compile(lower, path, "exec")
+
+
+def _opens_section(statement: ast.stmt) -> bool:
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return False
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "section"
+        for node in ast.walk(statement)
+    )
+
+
+def run(path: str, guard: Guard, together: bool) -> Any:
+    """The whole run of a page; returns its frame. ``guard(visit, half)`` draws half 0 or 1 around ``execute``."""
+    visit = Visit(path, guard)
+    above, below = st.container(key=UPPER), st.container(key=LOWER)
+    with above:
+        (_draw_upper if together else _upper)(visit)
+    with below:
+        (_draw_lower if together else _lower)(visit)
+    visit.whole = False
+    return visit.lab
+
+
+def _draw_upper(visit: Visit) -> None:
+    visit.version += 1
+    visit.sound = True
+    visit.names.clear()
+    visit.guard(visit, 0)
+
+
+def _draw_lower(visit: Visit) -> None:
+    visit.guard(visit, 1)
+
+
+@st.fragment(key=UPPER)
+def _upper(visit: Visit) -> None:
+    _draw_upper(visit)
+    _watch(data={"version": visit.version, "fresh": visit.whole}, on_seen_change=_refresh, key="lab_watch")
+
+
+@st.fragment(key=LOWER)
+def _lower(visit: Visit) -> None:
+    _draw_lower(visit)
+
+
+def execute(visit: Visit, half: int) -> None:
+    """One half of the script in the visit's namespace."""
+    visit.names |= {"__name__": "__main__", "__file__": visit.path}
+    exec(halves(visit.path)[half], visit.names)  # the project's own page, compiled from its file
+
+
+def whole(callback: Callable[..., None]) -> Callable[..., None]:
+    """A callback after which both halves are drawn anew, because it sets controls of both."""
+
+    @wraps(callback)
+    def then_all(*args: Any, **kwargs: Any) -> None:
+        callback(*args, **kwargs)
+        everything()
+
+    return then_all
+
+
+def everything() -> None:
+    """In a callback: draw the whole page after it, not the widget's half alone."""
+    context = get_script_run_ctx()
+    if context and context.fragment_ids_this_run:
+        st.rerun()
+
+
+def _refresh() -> None:
+    """The lower half is in sight and older than the upper one."""
+    st.rerun(LOWER)
+
+
+# Asks for the lower half when it is in sight and older than the upper one, after a moment without a newer version.
+_watch = st.components.v2.component(
+    "attention_lab_watch",
+    js="""
+const asked = new Map();
+export default function (component) {
+  const { data, key, setTriggerValue } = component;
+  if (data.fresh || asked.get(key) === data.version) return;
+  const lower = document.querySelector(".st-key-lab_lower");
+  if (!lower) return;
+  let timer;
+  const seen = new IntersectionObserver((entries) => {
+    clearTimeout(timer);
+    if (!entries[entries.length - 1].isIntersecting) return;
+    timer = setTimeout(() => { asked.set(key, data.version); seen.disconnect(); setTriggerValue("seen", data.version); }, 250);
+  });
+  seen.observe(lower);
+  return () => { clearTimeout(timer); seen.disconnect(); };
+}
+""",
+)
