@@ -4,13 +4,13 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: run test lint models train chromium proxy pictures bench
+.PHONY: run test lint models train chromium axe proxy pictures bench
 
 run: .venv/.app
 	@echo "Attention Lab: http://localhost:$(PORT)"
 	$(BIN)/streamlit run app/main.py --server.port $(PORT)
 
-test: .venv/.test chromium proxy
+test: .venv/.test chromium axe proxy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lint: .venv/.test
@@ -46,6 +46,14 @@ proxy:
 	@command -v haproxy >/dev/null 2>&1 || [ -x /usr/sbin/haproxy ] \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq haproxy >/dev/null; } \
 	|| echo "No HAProxy here and no right to install it: tests/load/test_sticky.py will fail. Install the package haproxy."
+
+# The accessibility rules that the browser tests run in each page: axe-core of the npm registry, as the lock file says.
+AXE := tests/browser/node_modules/axe-core/axe.min.js
+axe:
+	@[ $(AXE) -nt tests/browser/package-lock.json ] || { { command -v npm >/dev/null 2>&1 \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends npm >/dev/null; }; } \
+	&& npm ci --prefix tests/browser --no-audit --no-fund --silent && touch $(AXE); } \
+	|| echo "No npm here and no right to install it: tests/browser/test_everyone.py will fail. Install Node.js with npm."
 
 # The README's pictures again, from the app as it is.
 pictures: .venv/.test chromium

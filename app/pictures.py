@@ -83,7 +83,22 @@ button:focus-visible {outline: 3px solid var(--st-primary-color); outline-offset
     js="""
 const SPACE = "http://www.w3.org/2000/svg";
 
-function compose(figure, ground) {
+// A picture cannot ask for the page's typeface, so it takes it along: labels keep their width.
+let typeface;
+async function inline(rule) {
+  const address = /url\\("?([^")]+)"?\\)/.exec(rule.style.getPropertyValue("src"))[1];
+  const file = await (await fetch(new URL(address, rule.parentStyleSheet.href || document.baseURI))).blob();
+  const data = await new Promise((done) => { const reader = new FileReader(); reader.onload = () => done(reader.result); reader.readAsDataURL(file); });
+  const style = rule.style;
+  return `@font-face {font-family: ${style.fontFamily}; font-weight: ${style.fontWeight}; font-style: ${style.fontStyle || "normal"}; src: url(${data});}`;
+}
+async function face() {
+  const rules = [...document.styleSheets].flatMap((sheet) => { try { return [...sheet.cssRules]; } catch { return []; } })
+    .filter((rule) => rule instanceof CSSFontFaceRule && /Source Sans/.test(rule.style.fontFamily) && rule.style.fontStyle !== "italic");
+  return (await Promise.all(rules.map((rule) => inline(rule).catch(() => "")))).join("\\n");
+}
+
+function compose(figure, ground, words) {
   const layers = [...figure.querySelectorAll("svg.main-svg, .vega-embed > svg, [data-testid=stVegaLiteChart] > svg")]
     .filter((svg) => !svg.closest(".modebar"));
   if (!layers.length) return null;
@@ -93,7 +108,9 @@ function compose(figure, ground) {
   for (const [name, value] of Object.entries(size)) whole.setAttribute(name, value);
   const back = document.createElementNS(SPACE, "rect");
   back.setAttribute("width", "100%"); back.setAttribute("height", "100%"); back.setAttribute("fill", ground);
-  whole.append(back);
+  const style = document.createElementNS(SPACE, "style");
+  style.textContent = words;
+  whole.append(style, back);
   for (const layer of layers) {
     const copy = layer.cloneNode(true);
     copy.querySelectorAll(".hoverlayer, .zoomlayer, .dragcover, .draglayer").forEach((node) => node.remove());
@@ -125,7 +142,8 @@ export default function ({ data, parentElement }) {
   for (const button of parentElement.querySelectorAll("button")) {
     button.onclick = async () => {
       const figure = document.querySelector(".st-key-" + CSS.escape(data.figure));
-      const whole = figure && compose(figure, data.ground);
+      typeface ??= await face();
+      const whole = figure && compose(figure, data.ground, typeface);
       if (!whole) { said.textContent = "This figure is not drawn now."; return; }
       const text = new XMLSerializer().serializeToString(whole), format = button.dataset.format;
       const blob = format === "svg" ? new Blob([text], { type: "image/svg+xml" })

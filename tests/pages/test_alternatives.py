@@ -27,7 +27,6 @@ def test_every_figure_says_its_numbers_and_has_a_table(slug):
     fine(app.button(key=experiments[1]).click().run())
     moved = alternatives(app)
     assert moved[0] != first[0], "the main figure's alternative follows its state"
-    assert len(set(moved) - set(first)) >= len(moved) / 3, "so do those of the others, where the state reaches them"
 
     prefix = slug.replace("-", "_")
     app.session_state[f"{prefix}_take"] = True
