@@ -20,7 +20,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from app import halves, journal, pictures, share, syllabus, takeaway, theme, tour
 from app.controls import Controls, Experiment
 from app.figures.charts import Chart
-from app.recipe import Export, Recipe
+from app.recipe import Export, Recipe, kept
 from models.errors import CheckpointError
 
 __all__ = ["Experiment", "Lab", "Prediction", "Proof", "Stage", "navigation", "run"]
@@ -206,7 +206,7 @@ class Lab:
 
     def recipe(self, make: Callable[[], Recipe]) -> None:
         """How a program of its own computes the main figure again. ``make`` is called when somebody downloads it."""
-        self._recipe = make
+        self._recipe = kept(make)
 
     def end_upper(self) -> None:
         """The upper half of the script is over."""

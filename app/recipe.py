@@ -12,6 +12,7 @@ import textwrap
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 from torch import Tensor
@@ -39,6 +40,13 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)  # NAME -> number, text, None, or tuples of these
     inputs: Mapping[str, Tensor] = field(default_factory=dict)  # what cannot be computed again, as numbers
     note: str = ""  # where the inputs come from, with the licence of weights
+
+
+def kept(make: Callable[[], Recipe]) -> Callable[[], Recipe]:
+    """The same function, with the page's names as they stand now: the page may run on before somebody clicks."""
+    if not isinstance(make, FunctionType):
+        return make
+    return FunctionType(make.__code__, {**make.__globals__}, make.__name__, make.__defaults__, make.__closure__)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.recipe import LONG_TEXT, Export, Recipe, literal, packed, packed_text
+from app.recipe import LONG_TEXT, Export, Recipe, kept, literal, packed, packed_text
 from app.recipe_kit import show, unpack, unpack_text
 from app.source import free_names, gather
 from models import attention, masks, positional, recurrent
@@ -94,6 +94,14 @@ def clashing(x):
 
 def sinusoidal(x):
     return x
+
+
+def test_a_recipe_is_of_the_moment_it_was_handed_over():
+    page = {"Recipe": Recipe, "n": 1}
+    exec("def make():\n    return Recipe({'y': 's.y'}, (), 'y = N', 'print(y)', {'N': n})", page)
+    then = kept(page["make"])
+    page.clear()
+    assert then().settings == {"N": 1}
 
 
 def test_free_names_are_those_that_nothing_defines():
