@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import frame, syllabus, thumbnails
+from app import frame, journal, syllabus, thumbnails, tour
 from app.controls import Controls
 from app.syllabus import Chapter, Station
 from models.errors import CheckpointError
@@ -10,6 +10,7 @@ from models.errors import CheckpointError
 ACROSS = 4  # chapters side by side
 
 look = frame.look()
+tour.leave()
 with st.container(key="lab_head", gap="small"):
     st.title("Attention Lab", anchor=False)
     st.markdown(
@@ -17,6 +18,7 @@ with st.container(key="lab_head", gap="small"):
         "that really runs, on **your sentence**. Every picture, those below too, is a tensor computed a moment ago."
     )
     sentence = Controls(Station("home", "Home", "")).sentence("Your sentence, carried from page to page")
+    journal.draw("home")
 
 
 def stop(station: Station) -> None:
@@ -26,7 +28,7 @@ def stop(station: Station) -> None:
     except CheckpointError:
         picture = None  # the page itself says what is missing
     if picture:
-        st.image(picture, width="stretch")
+        st.image(picture, width="stretch", alt=f"{station.title}, computed from your sentence")
     frame.link(station, help=station.question)
 
 
