@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import streamlit as st
 import torch
 
+from app import heap
 from models import checkpoints, fetch
 from models.errors import CheckpointError
 from models.trace import Encoding, Head, ModelTrace, TracedModel
@@ -46,6 +47,7 @@ def device_note() -> str:
 def warm() -> None:
     """Once a process: one thread for small tensors, the default models in memory, and all of it frozen for the
     garbage collector, which would otherwise walk it again and again."""
+    heap.keep_small()
     torch.set_num_threads(1)
     for name in checkpoints.names():
         try:
@@ -54,6 +56,7 @@ def warm() -> None:
             continue  # the page that needs it says so
     gc.collect()
     gc.freeze()
+    heap.give_back()
 
 
 def model(name: str) -> TracedModel:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app import pictures
@@ -17,6 +16,8 @@ from app.figures.charts import Chart
 from app.recipe import Export
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from app.frame import Stage
 
 MAX_ROWS = 5000  # shown in the browser; a download holds all
@@ -74,8 +75,10 @@ def _columns(spec: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else {}) if name != "key"}
 
 
-def frame_of(stage: "Stage") -> pd.DataFrame:
+def frame_of(stage: "Stage") -> "DataFrame":
     """A long table: for a chart its columns, for tensors one row a number with its name and indices."""
+    import pandas as pd  # 66 MB with pyarrow: only for a process in which somebody opens the box
+
     if isinstance(stage.figure, Chart) and not stage.tensors:
         return pd.DataFrame(_columns(stage.figure.spec))
     parts = []

@@ -1,0 +1,51 @@
+"""Freed memory goes back to the system."""
+
+import ctypes
+import platform
+import threading
+from pathlib import Path
+
+import pytest
+
+from app import heap
+
+linux = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+
+
+def anonymous() -> int:
+    """kB of this process that no file backs."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+@linux
+def test_what_is_free_goes_back():
+    # Blocks small enough for the heap, with one kept at its end, under which nothing is given back by itself.
+    library = ctypes.CDLL(None)
+    library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    blocks = [library.malloc(ctypes.c_size_t(60_000)) for _ in range(1000)]
+    for block in blocks:
+        ctypes.memset(block, 1, 60_000)
+    last = blocks.pop()
+    for block in blocks:
+        library.free(block)
+    before = anonymous()
+    assert heap.give_back()
+    assert before - anonymous() > 30_000, "of 60 MB"
+    library.free(last)
+
+
+@linux
+def test_it_is_set_up_once():
+    heap.keep_small.cache_clear()
+    assert heap.keep_small()
+    assert heap.keep_small()
+    assert sum(thread.name == "heap" for thread in threading.enumerate()) == 1
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(heap, "_glibc", lambda: None)
+    heap.keep_small.cache_clear()
+    assert not heap.give_back()
+    assert not heap.keep_small()
+    heap.keep_small.cache_clear()
