@@ -79,7 +79,7 @@ class Lab:
         self.tour: tour.Tour | None = None
         self.experiments: Sequence[Experiment] = ()
         self._recipe: Callable[[], Recipe] | None = None
-        with st.container(key="lab_page"):
+        with st.container(key=f"lab_version_{_version.get()}"):
             with st.container(key="lab_formula", gap="xsmall"):
                 self._formula = st.container()
                 self._experiments = st.container(horizontal=True, gap="small")
@@ -238,6 +238,7 @@ class Lab:
 
 
 _open_lab: ContextVar[Lab | None] = ContextVar("open_lab", default=None)
+_version: ContextVar[int] = ContextVar("version", default=0)
 _open_head: ContextVar[Any] = ContextVar("open_head", default=None)
 
 
@@ -273,6 +274,7 @@ def _head(station: syllabus.Station) -> tuple[DeltaGenerator, DeltaGenerator]:
 def _half(visit: halves.Visit, half: int) -> None:
     """One half of a page. A model that cannot be had is one sentence, and the page keeps its frame."""
     _open_lab.set(visit.lab)
+    _version.set(visit.version)
     lower = half == 1 and visit.lab is not None
     if lower:
         visit.lab.begin_lower()

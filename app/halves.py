@@ -13,6 +13,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, wraps
+from itertools import count
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -21,6 +22,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 UPPER, LOWER = "lab_upper", "lab_lower"
+_versions = count(1)
 
 
 @dataclass
@@ -32,8 +34,7 @@ class Visit:
     names: dict[str, Any] = field(default_factory=dict)
     lab: Any = None  # the page's frame, once the script has opened it
     sound: bool = True  # the upper half came to its end
-    version: int = 0  # of the upper half
-    whole: bool = True  # both halves are drawn by the run of the moment
+    version: int = 0  # of the upper half, never used twice; a class of its outermost element says it to the browser
 
 
 Guard = Callable[[Visit, int], None]
@@ -62,33 +63,25 @@ def run(path: str, guard: Guard, together: bool) -> Any:
     visit = Visit(path, guard)
     above, below = st.container(key=UPPER), st.container(key=LOWER)
     with above:
-        (_draw_upper if together else _upper)(visit)
+        (_upper.__wrapped__ if together else _upper)(visit)
     with below:
-        (_draw_lower if together else _lower)(visit)
-    visit.whole = False
+        (_lower.__wrapped__ if together else _lower)(visit)
+    if not together:
+        _watch(data={"drawn": visit.version}, on_seen_change=_refresh, key="lab_watch")
     return visit.lab
 
 
-def _draw_upper(visit: Visit) -> None:
-    visit.version += 1
+@st.fragment(key=UPPER)
+def _upper(visit: Visit) -> None:
+    visit.version = next(_versions)
     visit.sound = True
     visit.names.clear()
     visit.guard(visit, 0)
 
 
-def _draw_lower(visit: Visit) -> None:
-    visit.guard(visit, 1)
-
-
-@st.fragment(key=UPPER)
-def _upper(visit: Visit) -> None:
-    _draw_upper(visit)
-    _watch(data={"version": visit.version, "fresh": visit.whole}, on_seen_change=_refresh, key="lab_watch")
-
-
 @st.fragment(key=LOWER)
 def _lower(visit: Visit) -> None:
-    _draw_lower(visit)
+    visit.guard(visit, 1)
 
 
 def execute(visit: Visit, half: int) -> None:
@@ -121,23 +114,28 @@ def _refresh() -> None:
 
 
 # Asks for the lower half when it is in sight and older than the upper one, after a moment without a newer version.
+# It stands outside both halves, so that no move pays for it, and reads the version from the upper half's class.
 _watch = st.components.v2.component(
     "attention_lab_watch",
     js="""
-const asked = new Map();
-export default function (component) {
-  const { data, key, setTriggerValue } = component;
-  if (data.fresh || asked.get(key) === data.version) return;
-  const lower = document.querySelector(".st-key-lab_lower");
-  if (!lower) return;
-  let timer;
-  const seen = new IntersectionObserver((entries) => {
+export default function ({ data, setTriggerValue }) {
+  const upper = document.querySelector(".st-key-lab_upper"), lower = document.querySelector(".st-key-lab_lower");
+  if (!upper || !lower) return;
+  let drawn = data.drawn, inSight = false, timer;
+  const version = () => {
+    const marked = upper.querySelector('[class*="st-key-lab_version_"]');
+    return marked ? Number(marked.className.match(/st-key-lab_version_([0-9]+)/)[1]) : drawn;
+  };
+  const look = () => {
     clearTimeout(timer);
-    if (!entries[entries.length - 1].isIntersecting) return;
-    timer = setTimeout(() => { asked.set(key, data.version); seen.disconnect(); setTriggerValue("seen", data.version); }, 250);
-  });
-  seen.observe(lower);
-  return () => { clearTimeout(timer); seen.disconnect(); };
+    if (!inSight || version() === drawn) return;
+    timer = setTimeout(() => { drawn = version(); setTriggerValue("seen", drawn); }, 250);
+  };
+  const scrolled = new IntersectionObserver((entries) => { inSight = entries[entries.length - 1].isIntersecting; look(); });
+  const redrawn = new MutationObserver(() => { if (version() !== drawn) look(); });
+  scrolled.observe(lower);
+  redrawn.observe(upper, { subtree: true, childList: true, attributeFilter: ["class"] });
+  return () => { clearTimeout(timer); scrolled.disconnect(); redrawn.disconnect(); };
 }
 """,
 )

@@ -62,7 +62,7 @@ def _sendable(value: Any) -> Any:
             value = value.astype(np.promote_types(np.min_scalar_type(value.min()), np.min_scalar_type(value.max())))
         if (sent := SENT.get(value.dtype.name)) is None or not value.size or not value.ndim:
             return value.tolist()
-        data = base64.b64encode(np.ascontiguousarray(value)).decode("ascii")
+        data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
         return {"dtype": sent, "bdata": data} | ({"shape": ", ".join(map(str, value.shape))} if value.ndim > 1 else {})
     if isinstance(value, (list, tuple)):
         return [_sendable(part) for part in value] if any(isinstance(p, (dict, list, tuple, np.ndarray, np.generic)) for p in value) else list(value)  # fmt: skip
