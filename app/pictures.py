@@ -47,7 +47,7 @@ def offer(stage: "Stage") -> None:
         ground = stage.figure.spec["config"]["background"]
     else:
         ground = stage.figure.to_dict()["layout"]["paper_bgcolor"]
-    _save(data={"figure": stage.key, "name": stage.key, "ground": ground}, key="lab_picture", height=44)
+    _save(data={"says": stage.alt, "name": stage.key, "ground": ground}, key="lab_picture", height=44)
 
 
 def page(stage: "Stage", address: str) -> bytes:
@@ -99,7 +99,7 @@ async function face() {
 }
 
 function compose(figure, ground, words) {
-  const layers = [...figure.querySelectorAll("svg.main-svg, .vega-embed > svg, [data-testid=stVegaLiteChart] > svg")]
+  const layers = [...figure.querySelectorAll(":scope svg.main-svg, :scope > svg")]
     .filter((svg) => !svg.closest(".modebar"));
   if (!layers.length) return null;
   const box = layers[0].getBoundingClientRect();
@@ -141,7 +141,8 @@ export default function ({ data, parentElement }) {
   said.textContent = "";
   for (const button of parentElement.querySelectorAll("button")) {
     button.onclick = async () => {
-      const figure = document.querySelector(".st-key-" + CSS.escape(data.figure));
+      const figure = [...document.querySelectorAll("[data-testid=stPlotlyChart], [data-testid=stVegaLiteChart]")]
+        .find((chart) => chart.getAttribute("aria-label") === data.says);  // Streamlit marks no Altair chart with its key
       typeface ??= await face();
       const whole = figure && compose(figure, data.ground, typeface);
       if (!whole) { said.textContent = "This figure is not drawn now."; return; }

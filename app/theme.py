@@ -197,7 +197,8 @@ label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
   [class*="st-key-lab_version_"] > :has(> .st-key-lab_formula), .st-key-lab_formula {order: 2;}
   .js-plotly-plot [class$="tick"] > text, .js-plotly-plot .bartext, .js-plotly-plot .heatmap-label {font-size: 11px !important;}
   /* Rows name the same tokens as these columns, which are too narrow here; every cell names both under the finger. */
-  :is(.st-key-causal_mask_main, .st-key-causal_mask_growing, .st-key-rnn_gradients_state) g[class^="x"][class$="tick"] {display: none;}
+  :is(.st-key-causal_mask_main, .st-key-causal_mask_growing, .st-key-rnn_gradients_state) g[class^="x"][class$="tick"],
+  .st-key-multi_head_measures .heatmap-label {display: none;}
   .st-key-lab_section_lens {overflow-x: auto;}
   .st-key-next_token_lens {min-width: 760px;}
   .st-key-lab_made_next_token_lens::before {content: "Wider than the screen: scroll it sideways."; color: QUIET; font-size: .9rem;}

@@ -123,4 +123,8 @@ def _cycle(count: int) -> list[str]:
 
 
 def _few(scale: AxisScale) -> alt.Axis:
-    return alt.Axis(tickCount=5, format="~s") if scale == "log" else alt.Axis(tickCount=6)
+    return (
+        alt.Axis(tickCount=5, format="~s")
+        if scale == "log"
+        else alt.Axis(tickCount=6, labelOverlap=True, labelSeparation=8)
+    )

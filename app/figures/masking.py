@@ -11,8 +11,8 @@ from app.figures.base import figure
 from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
-PANELS = ([0.0, 0.285], [0.307, 0.592], [0.614, 0.899])
-SUMS = [0.92, 1.0]
+PANELS = ([0.0, 0.28], [0.3, 0.58], [0.6, 0.88])
+SUMS = [0.9, 1.0]
 
 
 def panels(
@@ -76,9 +76,7 @@ def _border(n: int, look: Look, **where: str) -> dict[str, Any]:
             "line": {"color": look.ink, "width": 1.5}, **where}  # fmt: skip
 
 
-def growing(
-    weights: Array, n_prompt: int, n_now: int, tokens: Sequence[str], look: Look, height: int = 500
-) -> go.Figure:
+def growing(weights: Array, n_prompt: int, n_now: int, tokens: Sequence[str], look: Look) -> go.Figure:
     """The triangle of a text that is being written: rows up to ``n_now`` are there, the last one is framed, the rest of
     the square is empty. A line parts the prompt from what the model wrote.
 
@@ -101,7 +99,7 @@ def growing(
     layout = look.layout(
         xaxis=heatmap.axis(written, n, look, tickangle=-60, **_frame(look)),
         yaxis=heatmap.axis(written, n, look, down=True, **_frame(look)),
-        height=height, shapes=shapes, dragmode=False,
+        height=max(500, 110 + 19 * n), shapes=shapes, dragmode=False,  # a row has the height of its name
     )  # fmt: skip
     cells = heatmap.trace(z, look, hovertemplate=hover, showscale=True, colorbar=bar)
     return figure([cells, *heatmap.hatch(future, look)], layout)
