@@ -45,8 +45,7 @@ def device_note() -> str:
 
 @lru_cache(maxsize=1)
 def warm() -> None:
-    """Once a process: one thread for small tensors, the default models in memory, and all of it frozen for the
-    garbage collector, which would otherwise walk it again and again."""
+    """Once a process: few heaps, one thread for small tensors, and the default models in memory."""
     heap.keep_small()
     torch.set_num_threads(1)
     for name in checkpoints.names():
@@ -54,6 +53,11 @@ def warm() -> None:
             model(name)
         except CheckpointError:
             continue  # the page that needs it says so
+    freeze()
+
+
+def freeze() -> None:
+    """What is in memory now stays: the garbage collector would otherwise walk all of it again and again."""
     gc.collect()
     gc.freeze()
     heap.give_back()

@@ -1,4 +1,8 @@
-"""The entry: `streamlit run app/main.py`. Path, page config, navigation, run."""
+"""The entry: `streamlit run app/main.py`. Path, page config, navigation, run.
+
+The file is read twice over: as a module once, when the server starts and takes its application from it, and as a
+script at each visitor's whole run.
+"""
 
 import sys
 from pathlib import Path
@@ -10,11 +14,17 @@ if ROOT not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from app import compute, frame, theme  # noqa: E402
+if __name__ == "__main__":
+    from app import compute, frame, theme
 
-st.set_page_config(
-    page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide", initial_sidebar_state=264
-)
-st.html(theme.css(frame.look().mode))
-compute.warm()
-frame.run(frame.navigation())
+    st.set_page_config(
+        page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide",
+        initial_sidebar_state=264,
+    )  # fmt: skip
+    st.html(theme.css(frame.look().mode))
+    compute.warm()
+    frame.run(frame.navigation())
+else:
+    from app import server
+
+    app = st.App(__file__, lifespan=server.lifespan, routes=server.ROUTES, middleware=server.MIDDLEWARE)

@@ -1,0 +1,108 @@
+"""The process around the pages: warm before its port answers, and guarded by layers of its own.
+
+``streamlit run app/main.py`` finds the application that ``app/main.py`` makes of this. Before the port opens, one
+visitor without a browser walks over all pages, so that models, imports and figures are ready for the first real one.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime import Runtime
+from streamlit.runtime.session_manager import SessionClient
+
+from app.gate import Gate
+from app.headers import SecurityHeaders
+
+log = logging.getLogger(__name__)
+PATIENCE = 60.0  # seconds for one page on the first walk; a page that takes longer is left to its first visitor
+
+
+class _Walker(SessionClient):
+    """A visitor without a browser: waits for the end of each run and looks at nothing."""
+
+    def __init__(self) -> None:
+        self.page = ""  # the page's hash, as Streamlit names it
+        self.finished = asyncio.Event()
+
+    def write_forward_msg(self, msg: ForwardMsg) -> None:
+        if msg.WhichOneof("type") == "new_session":
+            self.page = msg.new_session.page_script_hash
+        elif msg.WhichOneof("type") == "script_finished":
+            self.finished.set()
+
+
+async def _walk(pages: list[str]) -> None:
+    """Every page once, in one session."""
+    runtime, walker = Runtime.instance(), _Walker()
+    session = runtime.connect_session(client=walker, user_info={})
+    try:
+        for page in pages:
+            walker.finished.clear()
+            ask = BackMsg()
+            ask.rerun_script.page_name = page
+            runtime.handle_backmsg(session, ask, client=walker)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(walker.finished.wait(), PATIENCE)
+    finally:
+        runtime.close_session(session)
+
+
+@asynccontextmanager
+async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
+    """From the start of the process to its end: everything is warm when this hands over to the server."""
+    from app import compute, syllabus
+
+    began = time.perf_counter()
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # an address holds the visitor's sentence
+    await asyncio.to_thread(compute.warm)
+    await _walk(["", *(station.slug for station in syllabus.built())])
+    await asyncio.to_thread(compute.freeze)
+    send_at_once()
+    log.info("ready after %.1f s", time.perf_counter() - began)
+    yield {}
+
+
+def send_at_once() -> int:
+    """TCP_NODELAY for the sockets that listen, and so for every connection they accept; returns how many there are.
+
+    Streamlit opens its socket without naming the protocol, so asyncio does not know that it is TCP, and the last
+    message of every answer waits for the acknowledgement of the one before: 40 ms, on each move of a slider.
+    """
+    found = 0
+    with suppress(OSError):  # no /proc: other systems keep their delay
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                if stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
+                    found += _without_delay(int(name))
+    return found
+
+
+def _without_delay(descriptor: int) -> bool:
+    with socket.socket(fileno=os.dup(descriptor)) as shared:
+        internet = shared.family in (socket.AF_INET, socket.AF_INET6) and shared.type == socket.SOCK_STREAM
+        if not internet or not shared.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return False
+        shared.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return True
+
+
+async def ready(_request: Request) -> Response:
+    """For a host's probe. It answers only once ``lifespan`` is over: a port that answers is ready."""
+    return JSONResponse({"ready": True})
+
+
+ROUTES = [Route("/ready", ready)]
+MIDDLEWARE = [Middleware(SecurityHeaders), Middleware(Gate)]
