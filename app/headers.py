@@ -40,10 +40,10 @@ def frames() -> list[str]:
 
 
 def policy() -> str:
-    """The Content-Security-Policy: everything from this server alone, and no script that it did not send as a file."""
+    """The Content-Security-Policy: everything from this server alone, and no script that it did not send."""
     sources = {
         "default-src": ["'none'"],
-        "script-src": ["'self'", *inline_scripts()],
+        "script-src": ["'self'", "blob:", *inline_scripts()],  # Streamlit hands a component's script over as a blob
         "style-src": ["'self'", "'unsafe-inline'"],  # the app's own style sheet and KaTeX stand in the document
         "img-src": ["'self'", "data:", "blob:"],  # Plotly's camera draws through both
         "font-src": ["'self'", "data:"],  # an icon font inside Streamlit's style sheet
