@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: run test lint models train chromium axe proxy pictures bench
+.PHONY: run test lint models train chromium axe proxy pictures bench audit fuzz
 
 run: .venv/.app
 	@echo "Attention Lab: http://localhost:$(PORT)"
@@ -63,3 +63,13 @@ pictures: .venv/.test chromium
 # BENCH=--quick for a smoke test; see python -m benchmarks --help.
 bench: .venv/.test chromium
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# Every installed package, down to the last one that another needs, against the published advisories. Needs pypi.org; what
+# cannot be looked up is a failure and not a pass.
+audit: .venv/.app
+	$(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit==2.10.1
+	.venv/audit/bin/pip-audit --strict --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
+# Visitors who do anything at all, until so many moves are done (minutes); the tests walk the same way for a short while.
+fuzz: .venv/.test
+	$(BIN)/python -m benchmarks.fuzz --moves 2000 --seed 0
