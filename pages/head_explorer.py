@@ -18,6 +18,7 @@ from models.masks import causal as before
 from models.one_head import format_of
 
 MAX_TOKENS = 64
+NAMED = 18  # as many names as fit beside the small map
 BEST = "first in the order"
 STRONGEST = -1
 PLACE = "layer and head"
@@ -150,8 +151,6 @@ titles = [label(p) if values is None else f"{label(p)}<br>{order} {values[p]:.2f
 left_out = frozenset(h for h in st.session_state.get("head_explorer_off", []) if h in every)
 big = weights.cpu().numpy()
 masked = torch.ones(n, n, dtype=torch.bool).triu(1).numpy() if causal else None
-written = range(0, n, -(-n // 18))  # as many names as fit beside the small map
-some = {"tickvals": list(written), "ticktext": [tokens[place] for place in written]}
 lab.stage(
     Stage(
         "head_explorer_atlas", "Every head",
@@ -163,7 +162,7 @@ lab.stage(
     Stage(
         "head_explorer_map", f"Head {label(opened)}",
         heatmap(big, tokens, tokens, lab.look, masked=masked, pick=(i, int(weights[i].argmax())), row_title="query", column_title="key",
-                value_name="weight", bar=False, click=True, numbers=False, height=470).update_xaxes(tickangle=-60, **some).update_yaxes(**some),
+                value_name="weight", bar=False, click=True, numbers=False, tilt=True, most=NAMED, height=470),
         shape=f"[query {n} × key {n}]",
         alt=f"Attention of head {label(opened)}: {shown[i]} gives {big[i].max():.2f} to {shown[int(big[i].argmax())]}.",
         made_by="Rows look at columns. Click a row to follow its token.", on_select=cell_clicked, tensors={"weights": big},

@@ -253,7 +253,7 @@ def per_step(
     drawing = heatmap.heatmap(
         values, names, characters if n_step <= 60 else None, look, kind, limit=limit, role=role, row_title=row_title,
         column_title="step, by the character it reads" if n_step <= 60 else f"step 1 to {n_step}", value_name=value_name,
-        numbers=False, click=click, height=height,
+        numbers=False, click=click, most=60, height=height,
     )  # fmt: skip
     every = max(1, n_row // 8)
     steps = {"tickvals": list(range(n_step)), "ticktext": list(characters)} if n_step <= 60 else {}

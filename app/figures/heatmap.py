@@ -14,7 +14,7 @@ from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
 Kind = Literal["probability", "signed"]
-MAX_TICKS = 40  # beyond, names are drawn at every second, third ... cell and all stay on hover
+MAX_TICKS = 40  # beyond, names are drawn at every second, third ... cell
 
 
 def nice_limit(z: Array, share: float = 1.0) -> float:
@@ -59,8 +59,11 @@ def colour_bar(title: str, look: Look, **more: Any) -> dict[str, Any]:
             "tickfont": {"size": FONT_SIZE}, "nticks": 5, "xpad": 4} | more  # fmt: skip
 
 
-def axis(names: Sequence[str] | None, count: int, look: Look, *, down: bool = False, **more: Any) -> dict[str, Any]:
-    """An axis of ``count`` cells. ``down`` puts row 0 on top. Names are numbered ticks, so equal tokens stay apart."""
+def axis(
+    names: Sequence[str] | None, count: int, look: Look, *, down: bool = False, most: int = MAX_TICKS, **more: Any
+) -> dict[str, Any]:
+    """An axis of ``count`` cells, ``most`` of them named. ``down`` puts row 0 on top. Names are numbered ticks, so equal
+    tokens stay apart; under the pointer Plotly knows the drawn ones alone, and ``cell_names`` has the others."""
     base: dict[str, Any] = {
         "range": [count - 0.5, -0.5] if down else [-0.5, count - 0.5],
         "showgrid": False, "zeroline": False, "fixedrange": True, "ticks": "", "automargin": True,
@@ -69,7 +72,7 @@ def axis(names: Sequence[str] | None, count: int, look: Look, *, down: bool = Fa
     if names is None:
         base["showticklabels"] = False
     else:
-        step = -(-count // MAX_TICKS)
+        step = -(-count // most)
         at = range(0, count, step)
         base |= {"tickmode": "array", "tickvals": list(at), "ticktext": [names[i] for i in at]}
     return base | more
@@ -142,6 +145,7 @@ def heatmap(
     numbers: bool | None = None,
     square: bool = False,
     tilt: bool | None = None,
+    most: int = MAX_TICKS,
     height: int = 460,
 ) -> Drawing:
     """One matrix as a finished figure.
@@ -151,15 +155,21 @@ def heatmap(
         masked: bool [row, column], drawn hatched grey; pick: (row, column) to outline.
         numbers: write the values into the cells; by default where 8 columns or fewer leave the room.
         tilt: write the columns' names slanted; by default where they are many or long.
+        most: names drawn on an axis; every cell says both of its own under the pointer.
     """
     n_row, n_column = z.shape
     small = n_column <= 8 and n_row <= 16
     cell = trace(z, look, kind, limit=limit, role=role)
-    where = f"{row_title or 'row'} %{{y}}<br>{column_title or 'column'} %{{x}}<br>{value_name} "
+    titles = row_title or "row", column_title or "column"
+    named = cell_names(rows, columns, titles[1]) if max(len(rows or ()), len(columns or ())) > most else None
+    where = (
+        f"{titles[0]} %{{y}}<br>{titles[1]} %{{x}}" if named is None else f"{titles[0]} %{{text}}"
+    ) + f"<br>{value_name} "
     if click:
         cell["hoverinfo"] = "skip"
     else:
         cell["hovertemplate"] = where + "%{z:.4g}<extra></extra>"
+        cell |= {} if named is None else {"text": named}
     if small if numbers is None else numbers:
         cell |= {"texttemplate": "%{z:.2f}", "textfont": {"size": FONT_SIZE}}
     if bar:
@@ -170,10 +180,11 @@ def heatmap(
         traces += hatch(masked, look)
     if click:
         hover = where + "%{customdata:.4g}<extra></extra>"
-        traces.append(clickable(n_row, n_column, hovertemplate=hover, customdata=z.astype(np.float32).ravel()))
+        text = {} if named is None else {"text": [cell for row in named for cell in row]}
+        traces.append(clickable(n_row, n_column, hovertemplate=hover, customdata=z.astype(np.float32).ravel(), **text))
     slanted = not _short(columns) if tilt is None else tilt
-    x = axis(columns, n_column, look, title={"text": column_title}, tickangle=-60 if slanted else 0)
-    y = axis(rows, n_row, look, down=True, title={"text": row_title})
+    x = axis(columns, n_column, look, most=most, title={"text": column_title}, tickangle=-60 if slanted else 0)
+    y = axis(rows, n_row, look, down=True, most=most, title={"text": row_title})
     x |= {"showline": True, "mirror": True, "linecolor": look.faint}  # a map of zeros keeps its edge
     y |= {"showline": True, "mirror": True, "linecolor": look.faint}
     if square:
@@ -182,6 +193,13 @@ def heatmap(
     shapes = [outline(pick[1], pick[0], 1, 1, look.ink)] if pick else []
     layout = look.layout(xaxis=x, yaxis=y, height=height, shapes=shapes, dragmode=False, clickmode="event+select")
     return figure(traces, layout)
+
+
+def cell_names(rows: Sequence[str] | None, columns: Sequence[str] | None, column_title: str) -> list[list[str]] | None:
+    """[row][column] what a cell of a map with more rows and columns than names is called under the pointer."""
+    if rows is None or columns is None:
+        return None
+    return [[f"{row}<br>{column_title} {column}" for column in columns] for row in rows]
 
 
 def _short(names: Sequence[str] | None) -> bool:

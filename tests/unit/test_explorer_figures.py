@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.figures import arcs, atlas, compare
+from app.figures import arcs, atlas, compare, heatmap, tokens
 from app.theme import Look
 
 LOOK = Look("light")
@@ -79,3 +79,33 @@ def test_equal_names_stay_two_bars_and_the_values_arrive():
     assert rule == [{"value": 0.05}]
     both = compare.before_after(["a"], [0.1], [0.3], LOOK, title="p").spec["data"]["values"]
     assert [(row["state"], row["value"]) for row in both] == [("before", 0.1), ("after", 0.3)]
+
+
+@pytest.mark.parametrize("click", [True, False])
+def test_a_map_of_64_tokens_draws_some_names_and_says_all(click):
+    names = [f"token{place}" for place in range(64)]
+    z = np.random.default_rng(0).random((64, 64), dtype=np.float32)
+    figure = heatmap.heatmap(
+        z, names, names, LOOK, row_title="query", column_title="key", click=click, most=18
+    ).to_dict()
+    assert figure["layout"]["xaxis"]["ticktext"] == names[::4]
+    trace = figure["data"][-1 if click else 0]
+    said = trace["text"] if click else [cell for row in trace["text"] for cell in row]
+    assert said[5 * 64 + 7] == "token5<br>key token7"
+    assert len(said) == 64 * 64
+    assert trace["hovertemplate"].startswith("query %{text}<br>")
+
+
+def test_a_map_whose_names_are_all_drawn_sends_them_once():
+    names = [f"token{place}" for place in range(16)]
+    figure = heatmap.heatmap(np.eye(16, dtype=np.float32), names, names, LOOK, click=True).to_dict()
+    assert figure["layout"]["xaxis"]["ticktext"] == names
+    assert not any("text" in trace for trace in figure["data"])
+
+
+def test_words_of_every_script_stay_whole_and_run_their_way():
+    words = ["Straße", "القطة", "猫坐在"]
+    strip = tokens.strip([[tokens.Chip(word)] for word in words], LOOK, "3 words", tall=100)
+    assert all(f">{word}<" in strip for word in words)
+    assert 'dir="auto"' in strip
+    assert 'tabindex="0"' in strip, "what scrolls can be scrolled by keys"
