@@ -152,10 +152,10 @@ class Tour:
             self._foot = st.container(gap="xsmall")
 
     def _button(self, label: str, name: str, to: int) -> None:
-        there = 1 <= to <= len(self.experiments)
-        ready = there and name == "next" and self.stop in self._done
-        st.button(label, key=self._key(name), disabled=not there, type="primary" if ready else "secondary",
-                  on_click=halves.whole(_go), args=(self.controls, self.experiments, to))  # fmt: skip
+        # One look whatever the state: a button of another type is another element to the browser, and loses the focus.
+        st.button(label, key=self._key(name), disabled=not 1 <= to <= len(self.experiments),
+                  type="primary" if name == "next" else "secondary", on_click=halves.whole(_go),
+                  args=(self.controls, self.experiments, to))  # fmt: skip
 
     def _stops(self) -> None:
         """All stops by number, ticked where answered; a press goes there."""
