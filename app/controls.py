@@ -152,10 +152,10 @@ class Controls:
         return self.slider("seed", label, 0, 99, default, **more)
 
     def text(
-        self, name: str, label: str, default: str, max_chars: int = MAX_CHARS, live: str | bool = "300ms", **more: Any
+        self, name: str, label: str, default: str, max_chars: int = MAX_CHARS, live: bool = True, **more: Any
     ) -> str:
         """A visitor's text of this page's own, bounded, never empty; says so when it had to help. ``live=False``
-        waits for Enter."""
+        waits for Enter. (A time such as "300ms" instead of True would make Streamlit import pandas to read it: 66 MB.)"""
         key = self._prepare(name, default, lambda v: isinstance(v, str))
         st.text_input(label, default, key=key, live=live, **BOUND, **more)
         return self._keep(name, _bounded(st.session_state.get(key), default, max_chars))
@@ -187,7 +187,7 @@ class Controls:
     def sentence(self, label: str = "Your sentence") -> str:
         """The reader's sentence, shared by every page."""
         key = self._prepare(SENTENCE_KEY, DEFAULT_SENTENCE, lambda v: isinstance(v, str))
-        st.text_input(label, DEFAULT_SENTENCE, key=key, live="300ms", **BOUND)
+        st.text_input(label, DEFAULT_SENTENCE, key=key, live=True, **BOUND)
         return self._keep(SENTENCE_KEY, _bounded(st.session_state.get(key), DEFAULT_SENTENCE, MAX_CHARS))
 
     def apply(self, sets: Mapping[str, Any]) -> None:
