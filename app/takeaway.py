@@ -27,7 +27,7 @@ def draw(prefix: str, stages: Sequence["Stage"], address: str, code: Export | No
     """The box at the foot of a page; ``code`` is the experiment as a program."""
     if not stages:
         return
-    box = st.expander("Take it with you: numbers, files, pictures", on_change="rerun", key=f"{prefix}_take")
+    box = st.expander("Take it with you: numbers, pictures, code", on_change="rerun", key=f"{prefix}_take")
     if not box.open:
         return
     usable = {stage.title: stage for stage in stages if arrays(stage)}
