@@ -78,11 +78,11 @@ class Lab:
         self._n_upper = 0
         self.tour: tour.Tour | None = None
         self.experiments: Sequence[Experiment] = ()
+        self._active: list[bool] = []  # which experiments the page shows now
+        self._drawn_active = before._active if before else None  # and which the row of buttons says
         self._recipe: Callable[[], Recipe] | None = None
         with st.container(key=f"lab_version_{_version.get()}"):
-            with st.container(key="lab_formula", gap="xsmall"):
-                self._formula = st.container()
-                self._experiments = st.container(horizontal=True, gap="small")
+            self._formula = st.container(key="lab_formula")
             with st.container(key="lab_body"):
                 self._side, main = st.columns([2, 5], gap="medium")
                 self._stage = main.container(key="lab_stage", gap="xsmall")
@@ -102,7 +102,7 @@ class Lab:
 
     @contextmanager
     def controls(self, experiments: Sequence[Experiment] = ()) -> Iterator[Controls]:
-        """The column beside the main figure. The experiments are drawn once the controls are known."""
+        """The column beside the main figure. Which experiment the page shows is known once the controls are."""
         self.experiments = experiments
         self.tour = tour.enter(self.controls_of_page, experiments)
         try:
@@ -111,22 +111,23 @@ class Lab:
                     self.tour.panel(_open_head.get(), link)
                 yield self.controls_of_page
         finally:  # a page whose model is missing still offers its other states
-            if not self.tour:  # its panel holds them as stops
-                self._draw_experiments(experiments)
+            self._active = [self.controls_of_page.shows(experiment.sets) for experiment in experiments]
+            self._watch = next((e.watch for e, now in zip(experiments, self._active, strict=True) if now), None)
+            if self._drawn_active not in (None, self._active) and not self.tour:
+                st.rerun()  # a control has entered or left an experiment's state, and the row stands outside the halves
 
-    def _draw_experiments(self, experiments: Sequence[Experiment]) -> None:
-        with self._experiments:
-            for number, experiment in enumerate(experiments):
-                active = self.controls_of_page.shows(experiment.sets)
-                if active:
-                    self._watch = experiment.watch
-                st.button(
-                    experiment.label,
-                    key=f"{self.station.prefix}_experiment_{number}",
-                    type="primary" if active else "secondary",
-                    on_click=halves.whole(self.controls_of_page.apply),
-                    args=(experiment.sets,),
-                )
+    def offer(self) -> None:
+        """The row of experiments. Drawn once a whole run, outside both halves: a move does not pay for it."""
+        if self.tour:  # its panel holds them as stops
+            return
+        for number, (experiment, active) in enumerate(zip(self.experiments, self._active, strict=True)):
+            st.button(
+                experiment.label,
+                key=f"{self.station.prefix}_experiment_{number}",
+                type="primary" if active else "secondary",
+                on_click=halves.whole(self.controls_of_page.apply),
+                args=(experiment.sets,),
+            )
 
     def formula(self, latex: str, live: str) -> None:
         """The formula in KaTeX, its symbols in the role colours (``theme.latex``), and this page's values in it."""
@@ -253,8 +254,11 @@ def run(page: Any) -> None:
             return
         head, offered = _head(syllabus.STATIONS[slug])
         _open_head.set(head)
+        row = st.container(key="lab_row", horizontal=True, gap="small")
         lab = halves.run(path, _half, together=tour.is_open(slug))
         if lab:
+            with row:
+                lab.offer()
             with offered:
                 tour.entrance(lab.controls_of_page, lab.experiments)
                 share.draw(lab.controls_of_page)

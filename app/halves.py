@@ -63,15 +63,14 @@ def run(path: str, guard: Guard, together: bool) -> Any:
     visit = Visit(path, guard)
     above, below = st.container(key=UPPER), st.container(key=LOWER)
     with above:
-        (_upper.__wrapped__ if together else _upper)(visit)
+        (_upper if together else _upper_alone)(visit)
     with below:
-        (_lower.__wrapped__ if together else _lower)(visit)
+        (_lower if together else _lower_alone)(visit)
     if not together:
         _watch(data={"drawn": visit.version}, on_seen_change=_refresh, key="lab_watch")
     return visit.lab
 
 
-@st.fragment(key=UPPER)
 def _upper(visit: Visit) -> None:
     visit.version = next(_versions)
     visit.sound = True
@@ -79,9 +78,12 @@ def _upper(visit: Visit) -> None:
     visit.guard(visit, 0)
 
 
-@st.fragment(key=LOWER)
 def _lower(visit: Visit) -> None:
     visit.guard(visit, 1)
+
+
+_upper_alone = st.fragment(key=UPPER)(_upper)
+_lower_alone = st.fragment(key=LOWER)(_lower)
 
 
 def execute(visit: Visit, half: int) -> None:

@@ -183,6 +183,12 @@ _CSS = """
 .st-key-lab_head p {font-size: 1.1rem; margin-top: .35rem;}
 [class*="st-key-lab_chapter_"] h3 {font-size: 1.15rem; padding: 0;}
 [class*="st-key-lab_chapter_"] a p {white-space: normal;}
+WRAP:has(> .st-key-lab_upper), .st-key-lab_upper, WRAP:has(> [class*="st-key-lab_version_"]), [class*="st-key-lab_version_"] {display: contents;}
+WRAP:has(> .st-key-lab_formula) {order: 1;}
+WRAP:has(> .st-key-lab_row) {order: 2;}
+WRAP:has(> .st-key-lab_body) {order: 3;}
+WRAP:has(> .st-key-lab_lower) {order: 4;}
+.st-key-lab_watch {position: absolute;}
 .st-key-lab_formula {font-size: 1.05rem;}
 .st-key-lab_formula .katex {font-size: 1.12em;}
 .st-key-lab_notice {border-left: 3px solid currentColor; padding-left: .9rem;}
@@ -194,7 +200,9 @@ label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
 .modebar-btn:focus-visible, .al-tokens:focus-visible {outline: 3px solid currentColor; outline-offset: 2px;}
 @media (max-width: 640px) {
   .stMainBlockContainer {padding-left: 1rem; padding-right: 1rem;}
-  [class*="st-key-lab_version_"] > :has(> .st-key-lab_formula), .st-key-lab_formula {order: 2;}
+  WRAP:has(> .st-key-lab_body) {order: 1;}
+  WRAP:has(> .st-key-lab_formula) {order: 2;}
+  WRAP:has(> .st-key-lab_row) {order: 3;}
   .js-plotly-plot [class$="tick"] > text, .js-plotly-plot .bartext, .js-plotly-plot .heatmap-label {font-size: 11px !important;}
   /* Rows name the same tokens as these columns, which are too narrow here; every cell names both under the finger. */
   :is(.st-key-causal_mask_main, .st-key-causal_mask_growing, .st-key-rnn_gradients_state) g[class^="x"][class$="tick"],
@@ -216,4 +224,4 @@ label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
 @lru_cache(maxsize=2)
 def css(mode: Mode) -> str:
     """The style element that every page begins with."""
-    return _CSS.replace("QUIET", QUIET[mode])
+    return _CSS.replace("QUIET", QUIET[mode]).replace("WRAP", '[data-testid="stLayoutWrapper"]')
