@@ -1,6 +1,6 @@
 """Streamlit with faults planted, for the tests: ``python -m tests.load.broken run app/main.py ...``.
 
-ATTENTION_LAB_TEST_FAULT=page: a page raises whenever its sentence holds the word "raise". =disk: no file can grow.
+A page raises whenever its sentence holds the word "raise", and no file on any disk can grow.
 """
 
 import os
@@ -33,12 +33,9 @@ def no_more_room() -> None:
 
 
 if __name__ == "__main__":
-    fault = os.environ["ATTENTION_LAB_TEST_FAULT"]
-    if fault == "page":
-        from app.controls import Controls
+    from app.controls import Controls
 
-        Controls.sentence = planted(Controls.sentence)
-    elif fault == "disk":
-        no_more_room()
+    Controls.sentence = planted(Controls.sentence)
+    no_more_room()
     sys.argv[0] = "streamlit"
     main()

@@ -5,18 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from benchmarks.servers import serving, wait_until_it_answers
 from benchmarks.visitor import Visitor, control, positions
 
 pytestmark = pytest.mark.xdist_group("browser")
 SECRET, MARK = "The river was cold.", "river"
-
-
-@pytest.fixture(scope="module")
-def address():
-    with serving("app") as server:
-        wait_until_it_answers(server)
-        yield server.address
 
 
 def apart(coroutine):

@@ -1,0 +1,56 @@
+"""Visitors who do anything at all: the walk of ``python -m benchmarks.fuzz`` in a shorter form, driven by Hypothesis."""
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from benchmarks import fuzz
+from benchmarks.visitor import Visitor
+from tests.load.test_visitor import apart
+
+pytestmark = pytest.mark.xdist_group("browser")
+SESSIONS, MOVES = 4, 30
+
+
+# Nothing is shrunk: a shorter walk would cost hundreds of sessions more. The fault names its page and its last moves.
+@settings(
+    max_examples=SESSIONS,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+@given(rng=st.randoms(use_true_random=False), seed=st.integers(0, 2**32))
+def walks(server, seen, rng, seed):
+    # Hypothesis' own chance first, then a seeded one: a whole session is more choices than it records.
+    walk = fuzz.Walk()
+    apart(fuzz.wander(server.address, MOVES // 3, rng, walk))
+    apart(fuzz.wander(server.address, MOVES - walk.done, random.Random(seed), walk))
+    assert not walk.faults, walk.faults
+    assert walk.done == MOVES
+    seen.update(walk.kinds)
+
+
+def test_no_move_of_any_visitor_raises(server):
+    seen = Counter()
+    walks(server, seen)
+    assert sum(seen.values()) >= SESSIONS * MOVES
+    assert len(seen) >= 6, f"the walk is varied: {seen}"
+    assert server.process.poll() is None
+    assert "Traceback" not in server.log()
+
+
+def test_the_walk_finds_a_page_that_raises(server, monkeypatch):
+    """The walk must be able to fail: here every run is answered with what a page that raises sends."""
+
+    async def broken(self, fragment):
+        self.elements = {}
+        raise fuzz.ScriptError("planted")
+
+    monkeypatch.setattr(Visitor, "_read", broken)
+    walk = apart(fuzz.wander(server.address, 2, random.Random(0), fuzz.Walk()))
+    assert len(walk.faults) == 2
+    assert "planted" in walk.faults[0]
