@@ -195,6 +195,9 @@ WRAP:has(> .st-key-lab_lower) {order: 4;}
 .st-key-lab_notice p {font-size: 1.05rem;}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {color: QUIET; opacity: 1;}
 label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
+/* The dark theme's accent carries white words and is too deep to be words itself. */
+[data-testid="stSliderThumbValue"] p, .stMainBlockContainer [data-selected="true"] p, button[kind="tertiary"] p {color: INK;}
+[data-testid="stSliderThumbValue"][disabled] p {color: QUIET;}
 [data-testid="stMarkdownContainer"] code {unicode-bidi: isolate;}
 .modebar-container:focus-within .modebar {opacity: 1 !important;}
 .modebar-btn:focus-visible, .al-tokens:focus-visible {outline: 3px solid currentColor; outline-offset: 2px;}
@@ -224,4 +227,4 @@ label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
 @lru_cache(maxsize=2)
 def css(mode: Mode) -> str:
     """The style element that every page begins with."""
-    return _CSS.replace("QUIET", QUIET[mode]).replace("WRAP", '[data-testid="stLayoutWrapper"]')
+    return _CSS.replace("QUIET", QUIET[mode]).replace("INK", INK[mode]).replace("WRAP", '[data-testid="stLayoutWrapper"]')
