@@ -18,7 +18,7 @@ from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = {"app": ROOT / "app" / "main.py", "floor": ROOT / "benchmarks" / "floor.py"}
-START_LIMIT = 120.0
+START_LIMIT = 240.0
 PACKAGES = ("streamlit", "torch", "plotly", "numpy", "pandas")
 
 

@@ -56,6 +56,12 @@ def test_another_site_may_neither_connect_nor_read(address):
         assert held.get("access-control-allow-origin") not in ("*", EVIL["Origin"]), path
 
 
+def test_the_token_against_forged_requests_is_set(address):
+    _, held, _ = ask(address, "/_stcore/health")
+    assert held["set-cookie"].startswith("_streamlit_xsrf=")
+    assert "samesite=lax" in held["set-cookie"].lower()
+
+
 def test_nothing_is_uploaded_and_no_agent_is_served(address):
     for path, method in (("/_stcore/upload_file/session/file", "PUT"), ("/_stcore/upload_file/session/file", "DELETE"),
                          ("/_stcore/agent/interact", "POST"), ("/_stcore/agent/openapi.json", "GET")):  # fmt: skip
