@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import altair as alt
 
-from app.figures.charts import UNFILLED, Chart, Spec, finish
+from app.figures.charts import UNFILLED, Chart, Spec, filled, finish
 from app.theme import Look
 
 SPLIT = "\u200b"  # between a place and a name: two equal names stay two bars
@@ -34,9 +33,7 @@ def ranking(
         {"key": _key(at, name), "name": name, "value": float(value), "kind": kind}
         for at, (name, value, kind) in enumerate(zip(names, values, kinds, strict=True))
     ]
-    layers: list[dict[str, Any]] = spec["layer"]
-    data = [rows, [{"value": chance}]]
-    return Chart(spec | {"layer": [a | {"data": {"values": b}} for a, b in zip(layers, data, strict=False)]})
+    return filled(spec, rows, [{"value": chance}])
 
 
 @lru_cache(maxsize=128)
@@ -65,7 +62,7 @@ def before_after(
         for word, values in zip(words, (before, after), strict=True)
         for at, (name, value) in enumerate(zip(names, values, strict=True))
     ]
-    return Chart(_before_after(title, words, height or 60 + 30 * len(names), look) | {"data": {"values": rows}})
+    return filled(_before_after(title, words, height or 60 + 30 * len(names), look), rows)
 
 
 @lru_cache(maxsize=64)
@@ -79,4 +76,4 @@ def _before_after(title: str, words: tuple[str, str], height: int, look: Look) -
         tooltip=[alt.Tooltip("name:N", title="token"), alt.Tooltip("state:N", title="state"),
                  alt.Tooltip("value:Q", title=title, format=".4g")],
     )  # fmt: skip
-    return finish(chart, look, height).to_dict()
+    return finish(alt.layer(chart), look, height).to_dict()

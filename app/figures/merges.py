@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.base import figure
-from app.figures.charts import UNFILLED, Chart, finish
+from app.figures.charts import UNFILLED, Chart, filled, finish
 from app.theme import FONT_SIZE, Look
 
 
@@ -48,8 +48,8 @@ def candidates(bars: Sequence[Bar], look: Look, height: int = 230) -> Chart:
     layers = []
     for layer in spec["layer"]:
         encoding = layer["encoding"] | {"x": layer["encoding"]["x"] | {"scale": domain}}
-        layers.append(layer | {"data": {"values": rows}, "encoding": encoding})
-    return Chart(spec | {"layer": layers})
+        layers.append(layer | {"encoding": encoding})
+    return filled(spec | {"layer": layers}, rows, rows)
 
 
 @lru_cache(maxsize=32)

@@ -77,7 +77,7 @@ def test_equal_names_stay_two_bars_and_the_values_arrive():
     assert len({bar["key"] for bar in bars}) == 2
     assert [(bar["value"], bar["kind"]) for bar in bars] == [(0.2, "faint"), (0.1, "picked")]
     assert rule == [{"value": 0.05}]
-    both = compare.before_after(["a"], [0.1], [0.3], LOOK, title="p").spec["data"]["values"]
+    both = compare.before_after(["a"], [0.1], [0.3], LOOK, title="p").spec["layer"][0]["data"]["values"]
     assert [(row["state"], row["value"]) for row in both] == [("before", 0.1), ("after", 0.3)]
 
 
