@@ -215,12 +215,15 @@ best = heads.order(column)[:12]
 with main:
     ranks, numbers = st.columns([5, 6], gap="medium")
 with numbers:
-    st.markdown(f"**All {len(every)} heads** &ensp; :gray[click a column's name to sort by it]")
-    st.dataframe(
-        {"head": every} | {short(title): getattr(table, key).flatten().tolist() for title, key in SORTS.items() if key},
-        height=328, hide_index=True,
-        column_config={short(title): st.column_config.NumberColumn(format="%.2f", width=76) for title in SORTS},
-    )  # fmt: skip
+    # Closed until it is asked for: a table makes Streamlit import pandas and write Arrow at every move.
+    box = st.expander(f"All {len(every)} heads in numbers", on_change="rerun", key="head_explorer_numbers")
+    if box.open:
+        box.caption("Click a column's name to sort by it.")
+        box.dataframe(
+            {"head": every} | {short(title): getattr(table, key).flatten().tolist() for title, key in SORTS.items() if key},
+            height=328, hide_index=True,
+            column_config={short(title): st.column_config.NumberColumn(format="%.2f", width=76) for title in SORTS},
+        )  # fmt: skip
 with ranks:
     known = [p for p in best if not math.isnan(float(column.flatten()[p]))]
     if known:

@@ -278,16 +278,19 @@ with main:
         charts.bars([pair.short for pair in PAIRS], margins, lab.look, title="nats for the right form", signed=True, sideways=True, height=310),
         alt=f"{right_all} of {len(PAIRS)} pairs lie on the right side; the margins run from {min(margins):.2f} to {max(margins):.2f} nats.", shape=f"nats [pair {len(PAIRS)}]",
     ))  # fmt: skip
-    st.dataframe(
-        {"beginning": [p.prefix for p in PAIRS], "right": [p.right.strip() for p in PAIRS], "log p right": [s[0] for s in scores],
-         "wrong": [p.wrong.strip() for p in PAIRS], "log p wrong": [s[1] for s in scores]},
-        hide_index=True, height=387, column_config={f"log p {w}": st.column_config.NumberColumn(format="%.2f") for w in ("right", "wrong")},
-    )  # fmt: skip
-    st.dataframe(
-        {"beginning": [a.fact.prefix for a in answers], "answer": [a.fact.answer.strip() for a in answers],
-         "probability": [a.probability for a in answers], "rank": [a.rank for a in answers], "its own choice": [shown(a.best) for a in answers]},
-        hide_index=True, height=250, column_config={"probability": st.column_config.NumberColumn(format="%.4f")},
-    )  # fmt: skip
+    # Closed until it is asked for: a table makes Streamlit import pandas and write Arrow at every move.
+    box = st.expander("All pairs and facts in numbers", on_change="rerun", key="next_token_numbers")
+    if box.open:
+        box.dataframe(
+            {"beginning": [p.prefix for p in PAIRS], "right": [p.right.strip() for p in PAIRS], "log p right": [s[0] for s in scores],
+             "wrong": [p.wrong.strip() for p in PAIRS], "log p wrong": [s[1] for s in scores]},
+            hide_index=True, height=387, column_config={f"log p {w}": st.column_config.NumberColumn(format="%.2f") for w in ("right", "wrong")},
+        )  # fmt: skip
+        box.dataframe(
+            {"beginning": [a.fact.prefix for a in answers], "answer": [a.fact.answer.strip() for a in answers],
+             "probability": [a.probability for a in answers], "rank": [a.rank for a in answers], "its own choice": [shown(a.best) for a in answers]},
+            hide_index=True, height=250, column_config={"probability": st.column_config.NumberColumn(format="%.4f")},
+        )  # fmt: skip
 
 # The induction toy, trained in front of the reader; app/jobs.py keeps it from costing the others.
 _, main = lab.section(
