@@ -9,7 +9,7 @@ import pytest
 
 from app import heap
 
-linux = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+linux = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a function of glibc")
 
 
 def anonymous() -> int:
