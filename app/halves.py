@@ -74,7 +74,7 @@ def run(path: str, guard: Guard, together: bool) -> Any:
 def _upper(visit: Visit) -> None:
     visit.version = next(_versions)
     visit.sound = True
-    visit.names.clear()
+    visit.names = {}  # not emptied: a button of the lower half, still drawn, needs the names it was drawn with
     visit.guard(visit, 0)
 
 

@@ -6,9 +6,10 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from benchmarks import fuzz
-from benchmarks.visitor import Visitor
+from benchmarks.visitor import Visitor, key_of
 from tests.load.test_visitor import apart
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -29,7 +30,7 @@ def walks(server, seen, rng, seed):
     walk = fuzz.Walk()
     apart(fuzz.wander(server.address, MOVES // 3, rng, walk))
     apart(fuzz.wander(server.address, MOVES - walk.done, random.Random(seed), walk))
-    assert not walk.faults, walk.faults
+    assert not walk.faults, (walk.faults, server.log()[-4000:])
     assert walk.done == MOVES
     seen.update(walk.kinds)
 
@@ -41,6 +42,24 @@ def test_no_move_of_any_visitor_raises(server):
     assert len(seen) >= 6, f"the walk is varied: {seen}"
     assert server.process.poll() is None
     assert "Traceback" not in server.log()
+
+
+def test_a_button_below_works_right_after_a_move_above(address):
+    """The lower half of a page is older for a moment; what stands there must still work."""
+
+    async def press():
+        async with fuzz.Wanderer(address, "rnn-gradients") as visitor:
+            await visitor.settle()
+            slider = next(s for s in visitor.all("slider") if key_of(s) == "rnn_gradients_singular")
+            state = WidgetState(id=slider.id)
+            state.double_array_value.data.append(1.2)
+            await visitor.change(state)
+            for last in ("train", "stop"):
+                button = next(b for b in visitor.all("button") if b.id.endswith(f"rnn_gradients_{last}"))
+                await visitor.change(WidgetState(id=button.id, trigger_value=True))
+            return [b.id for b in visitor.all("button")]
+
+    assert any(button.endswith("rnn_gradients_train") for button in apart(press()))
 
 
 def test_the_walk_finds_a_page_that_raises(server, monkeypatch):
