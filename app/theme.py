@@ -175,7 +175,8 @@ def latex(role: str, symbol: str, mode: Mode) -> str:
 
 
 # Layout of the frame, by the classes that Streamlit gives to keyed containers. On a phone the figure comes straight
-# after the question: the page's parts are flex items, so an order suffices.
+# after the question: the page's parts are flex items, so an order suffices. The boxes around the upper half count for
+# nothing, so that the row of experiments, which stands outside it, comes between its parts.
 _CSS = """
 <style>
 .stMainBlockContainer {padding-top: 3.9rem; padding-bottom: 3rem; max-width: 1500px;}
@@ -183,8 +184,8 @@ _CSS = """
 .st-key-lab_head p {font-size: 1.1rem; margin-top: .35rem;}
 [class*="st-key-lab_chapter_"] h3 {font-size: 1.15rem; padding: 0;}
 [class*="st-key-lab_chapter_"] a p {white-space: normal;}
-WRAP:has(> .st-key-lab_upper), .st-key-lab_upper, WRAP:has(> [class*="st-key-lab_version_"]), [class*="st-key-lab_version_"] {display: contents;}
-WRAP:has(> .st-key-lab_formula) {order: 1;}
+WRAP:has(> .st-key-lab_upper), .st-key-lab_upper, .st-key-lab_upper > WRAP, .st-key-lab_upper > WRAP > .stVerticalBlock, WRAP:has(> [class*="st-key-lab_version_"]), [class*="st-key-lab_version_"] {display: contents;}
+WRAP:has(> .st-key-lab_formula) {order: 1; margin-bottom: -.5rem;}
 WRAP:has(> .st-key-lab_row) {order: 2;}
 WRAP:has(> .st-key-lab_body) {order: 3;}
 WRAP:has(> .st-key-lab_lower) {order: 4;}
