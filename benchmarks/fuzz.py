@@ -68,6 +68,12 @@ class Wanderer(Visitor):
         if name := getattr(box, "id", ""):
             self._fresh_boxes[name] = bool(getattr(box, "expanded", False) or getattr(box, "open", False))
 
+    def _forget(self) -> None:
+        """Two runs that were asked for at once may both refer to what was kept before the first."""
+        self._keep_for += 3
+        super()._forget()
+        self._keep_for -= 3
+
     def query(self) -> str:
         return "&".join(filter(None, (super().query(), self._raw)))
 
