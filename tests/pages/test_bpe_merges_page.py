@@ -60,8 +60,8 @@ def test_the_scripts_are_counted_with_the_real_tokenizers():
 def test_the_sentence_is_encoded_by_this_pages_merges_and_the_real_ones():
     app = fine(set_sentence(open_page(PAGE), "naïve 北京"))
     shown = words(app)
-    assert f"**{len(encode('naïve 北京', DEFAULT, 40))}** tokens" in shown
-    assert f"**GPT-2** &ensp; **{len(load('gpt2').tokenize('naïve 北京').tokens)}** tokens" in shown
+    assert f"**This page: {len(encode('naïve 北京', DEFAULT, 40))} tokens" in shown
+    assert f"**GPT-2: {len(load('gpt2').tokenize('naïve 北京').tokens)} tokens" in shown
 
 
 def test_the_prediction_knows_the_next_merge():
