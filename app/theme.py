@@ -200,6 +200,7 @@ label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
 [data-testid="stSliderThumbValue"] p, .stMainBlockContainer [data-selected="true"] p, button[kind="tertiary"] p {color: INK;}
 [data-testid="stSliderThumbValue"][disabled] p {color: QUIET;}
 [data-testid="stMarkdownContainer"] code {unicode-bidi: isolate;}
+a:focus-visible {outline: 3px solid currentColor !important; outline-offset: -2px;}
 .modebar-container:focus-within .modebar {opacity: 1 !important;}
 .modebar-btn:focus-visible, .al-tokens:focus-visible {outline: 3px solid currentColor; outline-offset: 2px;}
 @media (max-width: 640px) {
@@ -228,4 +229,6 @@ label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
 @lru_cache(maxsize=2)
 def css(mode: Mode) -> str:
     """The style element that every page begins with."""
-    return _CSS.replace("QUIET", QUIET[mode]).replace("INK", INK[mode]).replace("WRAP", '[data-testid="stLayoutWrapper"]')
+    return (
+        _CSS.replace("QUIET", QUIET[mode]).replace("INK", INK[mode]).replace("WRAP", '[data-testid="stLayoutWrapper"]')
+    )
