@@ -45,7 +45,7 @@ def device_note() -> str:
 
 @lru_cache(maxsize=1)
 def warm() -> None:
-    """Once a process: few heaps, one thread for small tensors, and the default models in memory."""
+    """Once a process: free memory goes back, one thread for small tensors, and the default models in memory."""
     heap.keep_small()
     torch.set_num_threads(1)
     for name in checkpoints.names():
