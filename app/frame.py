@@ -203,7 +203,7 @@ class Lab:
                 if opened.open:
                     for function in code:
                         opened.caption(f"`{_place(function)}`")
-                        opened.code(inspect.getsource(function), language="python")
+                        opened.code(inspect.getsource(function), language="python", wrap_lines=True)
 
     def recipe(self, make: Callable[[], Recipe]) -> None:
         """How a program of its own computes the main figure again. ``make`` is called when somebody downloads it."""

@@ -34,7 +34,12 @@ def draw(controls: Controls) -> None:
             )
             return
         st.code(address, language=None, wrap_lines=True)
-        st.image(qr(address), caption="For the room: a phone opens the same state.", width=280)
+        st.image(
+            qr(address),
+            alt="This page's link as a QR code",
+            caption="For the room: a phone opens the same state.",
+            width=280,
+        )
 
 
 def link(controls: Controls) -> str:
