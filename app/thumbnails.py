@@ -33,7 +33,7 @@ def _heads(sentence: str) -> Picture:
 
 
 def _causal(sentence: str) -> Picture:
-    weights = compute.trace("small-gpt", compute.read("small-gpt", sentence, MAX_TOKENS)).layers[0].attention.weights[1]
+    weights = compute.trace("small-gpt", compute.read("small-gpt", sentence, MAX_TOKENS)).layers[0].attention.weights[2]
     future = torch.ones_like(weights, dtype=torch.bool).triu(1)
     return weights.masked_fill(future, torch.nan).cpu().numpy(), "probability"
 

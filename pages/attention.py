@@ -27,7 +27,7 @@ EXPERIMENTS = (
     Experiment("Turn the scaling off", {"scaling": False}, "Without ÷√dₖ every row hardens towards a single cell."),
     Experiment("Hard attention", {"rule": "hard"}, "One cell a row takes everything, and no gradient reaches the others."),
     Experiment("Melt it", {"temperature": 5.0}, "A temperature of 5 flattens every row towards an average of all values."),
-    Experiment("Never look ahead", {"source": "small-gpt", "layer": 0, "head": 1},
+    Experiment("Never look ahead", {"source": "small-gpt", "layer": 0, "head": 2},
                "A causal model: hatched cells are forbidden, and the first row has one place to look."),
     Experiment("Wide and unscaled", {"source": "random", "d_k": 512, "scaling": False},
                "At dₖ = 512 raw dot products are large: the softmax saturates although nothing was learned."),

@@ -55,7 +55,8 @@ def pick_head(c: Controls) -> tuple[AttentionTrace, int, int, str]:
     with left:
         layer = c.slider("layer", "Layer", 0, model.n_layer - 1, 0, disabled=fresh)
     with right:
-        number = c.slider("head", "Head", 0, model.n_head - 1, 1, disabled=fresh)
+        looks_back = 2 if source == "small-gpt" else 1  # of the small GPT, the head that looks at the token before
+        number = c.slider("head", "Head", 0, model.n_head - 1, looks_back, disabled=fresh)
     seed = c.seed(label="Seed (random weights, sampling)")
     if fresh:
         made_by = f"Seeded random projections, seed {seed}: nothing learned. Tensors {compute.device_note()}."

@@ -56,7 +56,7 @@ def test_multi_head_draws_the_slices_and_every_map():
 
 def test_causal_mask_draws_scores_masked_and_weights():
     _, trace = layers("small-gpt")
-    head, data = trace.layers[0].attention.head(1), figures(open_page("causal-mask"))
+    head, data = trace.layers[0].attention.head(2), figures(open_page("causal-mask"))
     maps = [
         array(t["z"]) for t in data["causal_mask_main"] if t["type"] == "heatmap" and array(t["z"]).shape == (11, 11)
     ]
