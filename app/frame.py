@@ -81,12 +81,14 @@ class Lab:
         self._active: list[bool] = []  # which experiments the page shows now
         self._drawn_active = before._active if before else None  # and which the row of buttons says
         self._recipe: Callable[[], Recipe] | None = None
-        with st.container(key=f"lab_version_{_version.get()}"):
+        with st.container(key="lab_whole"):
             self._formula = st.container(key="lab_formula")
             with st.container(key="lab_body"):
                 self._side, main = st.columns([2, 5], gap="medium")
                 self._stage = main.container(key="lab_stage", gap="xsmall")
-                self._notice = main.container()
+                # Its name says which version is drawn. A container that changes its name is mounted anew, so this is
+                # the one place for it: nothing here holds the focus or is drawn by Plotly.
+                self._notice = main.container(key=f"lab_version_{_version.get()}")
         _open_lab.set(self)
 
     def begin_lower(self) -> None:

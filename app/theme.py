@@ -184,7 +184,7 @@ _CSS = """
 .st-key-lab_head p {font-size: 1.1rem; margin-top: .35rem;}
 [class*="st-key-lab_chapter_"] h3 {font-size: 1.15rem; padding: 0;}
 [class*="st-key-lab_chapter_"] a p {white-space: normal;}
-WRAP:has(> .st-key-lab_upper), .st-key-lab_upper, .st-key-lab_upper > WRAP, .st-key-lab_upper > WRAP > .stVerticalBlock, WRAP:has(> [class*="st-key-lab_version_"]), [class*="st-key-lab_version_"] {display: contents;}
+WRAP:has(> .st-key-lab_upper), .st-key-lab_upper, .st-key-lab_upper > WRAP, .st-key-lab_upper > WRAP > .stVerticalBlock, WRAP:has(> .st-key-lab_whole), .st-key-lab_whole {display: contents;}
 WRAP:has(> .st-key-lab_formula) {order: 1; margin-bottom: -.5rem;}
 WRAP:has(> .st-key-lab_row) {order: 2;}
 WRAP:has(> .st-key-lab_body) {order: 3;}
