@@ -79,7 +79,9 @@ class Lab:
         self.tour: tour.Tour | None = None
         self.experiments: Sequence[Experiment] = ()
         self._active: list[bool] = []  # which experiments the page shows now
-        self._drawn_active = before._active if before else None  # and which the row of buttons says
+        self._drawn_active: list[bool] | None = None  # and which the row's buttons say, where that was drawn before
+        if before:
+            self._drawn_active = before._active if before._drawn_active is None else before._drawn_active
         self._recipe: Callable[[], Recipe] | None = None
         with st.container(key="lab_whole"):
             self._formula = st.container(key="lab_formula")
@@ -115,8 +117,15 @@ class Lab:
         finally:  # a page whose model is missing still offers its other states
             self._active = [self.controls_of_page.shows(experiment.sets) for experiment in experiments]
             self._watch = next((e.watch for e, now in zip(experiments, self._active, strict=True) if now), None)
-            if self._drawn_active not in (None, self._active) and not self.tour:
-                st.rerun()  # a control has entered or left an experiment's state, and the row stands outside the halves
+            self._mark_row()
+
+    def _mark_row(self) -> None:
+        """A move has entered or left an experiment's state: the style sheet marks the row's buttons anew."""
+        if self._drawn_active in (None, self._active) or self.tour:
+            return
+        marks = " ".join(f"lab-on-{number}" for number, active in enumerate(self._active) if active)
+        with self._side:
+            st.html(f'<span class="lab-moved {marks}"></span>')
 
     def offer(self) -> None:
         """The row of experiments. Drawn once a whole run, outside both halves: a move does not pay for it."""

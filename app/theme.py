@@ -31,6 +31,7 @@ PANEL = {"light": "#F4F5F8", "dark": "#1C212B"}
 INK = {"light": "#1C2230", "dark": "#E6E9F0"}
 FAINT = {"light": "#DADDE5", "dark": "#343B49"}
 QUIET = {"light": "#5A6376", "dark": "#9AA5BA"}
+ACCENT = {"light": "#3A4D6E", "dark": "#5B76AE"}
 MASKED = {"light": "#C9CDD6", "dark": "#3A414F"}
 COLD, WARM = "#2166AC", "#B2182B"  # the two ends of every signed scale, after ColorBrewer's RdBu
 
@@ -192,6 +193,9 @@ WRAP:has(> .st-key-lab_lower) {order: 4;}
 .st-key-lab_watch {position: absolute;}
 .st-key-lab_formula {font-size: 1.05rem;}
 .st-key-lab_formula .katex {font-size: 1.12em;}
+.stElementContainer:has(.lab-moved) {position: absolute;}
+.stMain:has(.lab-moved) .st-key-lab_row button[kind="primary"] {background: GROUND; color: INK; border-color: FAINT;}
+MARKED {background: ACCENT; color: #FFFFFF; border-color: ACCENT;}
 .st-key-lab_notice {border-left: 3px solid currentColor; padding-left: .9rem;}
 .st-key-lab_notice p {font-size: 1.05rem;}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {color: QUIET; opacity: 1;}
@@ -226,9 +230,23 @@ a:focus-visible {outline: 3px solid currentColor !important; outline-offset: -2p
 """
 
 
+MOST_EXPERIMENTS = 16
+
+
 @lru_cache(maxsize=2)
 def css(mode: Mode) -> str:
     """The style element that every page begins with."""
-    return (
-        _CSS.replace("QUIET", QUIET[mode]).replace("INK", INK[mode]).replace("WRAP", '[data-testid="stLayoutWrapper"]')
-    )
+    marked = (f".stMain:has(.lab-on-{n}) .st-key-lab_row > :nth-child({n + 1}) button" for n in range(MOST_EXPERIMENTS))
+    words = {
+        "MARKED": ", ".join(marked),
+        "WRAP": '[data-testid="stLayoutWrapper"]',
+        "QUIET": QUIET[mode],
+        "GROUND": BACKGROUND[mode],
+        "INK": INK[mode],
+        "FAINT": FAINT[mode],
+        "ACCENT": ACCENT[mode],
+    }
+    sheet = _CSS
+    for word, meaning in words.items():
+        sheet = sheet.replace(word, meaning)
+    return sheet

@@ -36,6 +36,8 @@ def test_streamlit_and_charts_share_their_colours(mode):
     assert config["backgroundColor"] == theme.BACKGROUND[mode]
     assert config["secondaryBackgroundColor"] == theme.PANEL[mode]
     assert config["textColor"] == theme.INK[mode]
+    assert config["primaryColor"] == theme.ACCENT[mode]
+    assert theme.contrast("#FFFFFF", theme.ACCENT[mode]) >= theme.TEXT_CONTRAST
 
 
 @pytest.mark.parametrize("mode", MODES)
