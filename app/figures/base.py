@@ -53,13 +53,21 @@ def figure(
 SENT = {"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8"}  # fmt: skip
 
 
+def _narrow(value: np.ndarray) -> np.ndarray:
+    """64-bit whole numbers, which the browser's arrays do not hold, in the smallest type that holds these."""
+    if value.dtype.kind not in "iu" or value.dtype.itemsize < 8 or not value.size:
+        return value
+    low, high = value.min(), value.max()
+    small = (t for t in (np.int8, np.uint8, np.int16, np.int32) if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
+    return value.astype(next(small, value.dtype))
+
+
 def _sendable(value: Any) -> Any:
     """Plotly's wire form: typed arrays where the dtype allows, lists of texts and whole numbers otherwise."""
     if isinstance(value, dict):
         return {name: _sendable(part) for name, part in value.items() if part is not None or name == "template"}
     if isinstance(value, np.ndarray):
-        if value.dtype.kind in "iu" and value.size:
-            value = value.astype(np.promote_types(np.min_scalar_type(value.min()), np.min_scalar_type(value.max())))
+        value = _narrow(value)
         if (sent := SENT.get(value.dtype.name)) is None or not value.size or not value.ndim:
             return value.tolist()
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
