@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import sys
+import time
 import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
@@ -299,6 +300,7 @@ def main() -> int:
     parser.add_argument("--moves", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--home", help="a cache folder with fetched models; by default there are none")
+    parser.add_argument("--rest", type=float, default=130, help="seconds until Streamlit has forgotten who left")
     parser.add_argument("--every", type=int, default=500, help="moves between two looks at the memory")
     options = parser.parse_args()
     rng, walk = Random(options.seed), Walk()
@@ -315,13 +317,18 @@ def main() -> int:
                 break
             walk.memory[walk.done] = server.memory()
             print(f"{walk.done} moves, {len(walk.faults)} faults, {walk.memory[walk.done]:.0f} MB", flush=True)
+        if server.process.poll() is None:
+            time.sleep(options.rest)
+            asyncio.run(wander(server.address, 20, rng, walk))
+            walk.memory[walk.done] = server.memory()
         traces = server.log().count("Traceback")
         log = server.log()
     if traces:
         print(log[-8000:])
     print(f"{walk.done} moves over {len(walk.pages)} pages: {dict(walk.kinds.most_common())}")
     print(f"exceptions: {len(walk.faults)} seen by visitors, {traces} in the server's log")
-    print("memory in MB after as many moves: " + ", ".join(f"{at}: {mb:.0f}" for at, mb in walk.memory.items()))
+    said = ", ".join(f"{at}: {mb:.0f}" for at, mb in walk.memory.items())
+    print(f"memory in MB after as many moves: {said} (the last after {options.rest:.0f} s of rest)")
     return 1 if walk.faults or traces else 0
 
 
