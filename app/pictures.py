@@ -6,23 +6,12 @@ The browser makes the pictures, because it has drawn them already: the server wo
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from plotly.io import to_html
 
 from app.figures.charts import Chart
+from app.figures.standalone import standalone
 
 if TYPE_CHECKING:
     from app.frame import Stage
-
-# Both formats by Plotly itself, as two buttons in its bar, which Streamlit's copy of Plotly has no way to show.
-_TWO_CAMERAS = """
-const plot = document.getElementById("{plot_id}");
-const camera = (format) => ({
-  name: "Download as " + format.toUpperCase(), icon: Plotly.Icons.camera,
-  click: (gd) => Plotly.downloadImage(gd, {format, filename: FILENAME, scale: format === "png" ? 2 : 1}),
-});
-Plotly.react(plot, plot.data, plot.layout, {responsive: true, displaylogo: false, displayModeBar: true,
-  modeBarButtonsToRemove: ["toImage"], modeBarButtonsToAdd: [camera("svg"), camera("png")]});
-"""
 
 
 def plotly_config(key: str) -> dict[str, object]:
@@ -56,10 +45,7 @@ def page(stage: "Stage", address: str) -> bytes:
     if isinstance(stage.figure, str):
         body = f"<body><h1>{stage.key}</h1>{stage.figure}</body>"
         return f'<!doctype html><html lang="en"><head><meta charset="utf-8">{head}</head>{body}</html>'.encode()
-    figure = stage.figure.to_dict()
-    figure["layout"] = {name: part for name, part in figure["layout"].items() if name != "template"}
-    script = _TWO_CAMERAS.replace("FILENAME", f'"{stage.key}"')
-    whole = to_html(figure, include_plotlyjs=True, full_html=True, post_script=script, validate=False)
+    whole = standalone(stage.figure.to_dict(), stage.key)
     return whole.replace("<head>", f"<head>{head}", 1).encode()
 
 

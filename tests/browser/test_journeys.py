@@ -24,7 +24,7 @@ TICKS = """[...document.querySelectorAll('.js-plotly-plot .xtick text, .js-plotl
 
 
 def type_sentence(page, text):
-    box = page.get_by_label("Your sentence")
+    box = page.locator(".st-key-sentence input")
     box.fill(text)
     box.press("Enter")
     settle(page)
@@ -73,7 +73,7 @@ def test_a_sentence_travels_along_the_road(visit):
     settle(page)
     for slug in SLUGS[SLUGS.index("attention") :]:
         assert f"/{slug}" in page.url
-        assert page.get_by_label("Your sentence").input_value() == "The dog chased the ball."
+        assert page.locator(".st-key-sentence input").input_value() == "The dog chased the ball."
         following = page.get_by_role("link", name="→")
         if following.count():
             following.click()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -28,7 +29,8 @@ def ask(layer, scope, arriving=()):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(layer(app)(scope, receive, send))
+    with ThreadPoolExecutor(1) as pool:  # Playwright, where it shares the process, holds a loop on this thread
+        pool.submit(lambda: asyncio.run(layer(app)(scope, receive, send))).result()
     return heard, sent
 
 
