@@ -4,6 +4,7 @@ The file is read twice over: as a module once, when the server starts and takes 
 script at each visitor's whole run.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,9 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 if ROOT not in sys.path:
     # Streamlit puts app/ on the path, not the repository; position 0, so that no other "app" or "models" comes first.
     sys.path.insert(0, ROOT)
+
+# Small matrices: a second thread only waits for the first, and waits by spinning. PyTorch reads this when it is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import streamlit as st  # noqa: E402
 
