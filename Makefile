@@ -64,7 +64,7 @@ pictures: .venv/.test chromium
 bench: .venv/.test chromium
 	$(BIN)/python -m benchmarks $(BENCH)
 
-# Every installed package, down to the last one that another needs, against the published advisories. Needs pypi.org; what
+# Every installed package, down to the last one that another needs, against the published advisories. Needs the advisories of PyPI; what
 # cannot be looked up is a failure and not a pass.
 audit: .venv/.app
 	$(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit==2.10.1

@@ -142,11 +142,23 @@ def _assignments(recipe: Recipe) -> tuple[list[str], list[str]]:
 
 def literal(value: Any, width: int = 100) -> str:
     """A number, text, None or tuples, lists and mappings of these as Python that gives it back, whatever the text is."""
-    if isinstance(value, float) and not math.isfinite(value):
+    if _finite(value):
+        return pprint.pformat(value, width=width, compact=True, sort_dicts=False)
+    if isinstance(value, float):
         return f'float("{value}")'
-    if isinstance(value, (list, tuple)) and any(isinstance(x, float) and not math.isfinite(x) for x in value):
-        return f"({', '.join(literal(x) for x in value)},)"
-    return pprint.pformat(value, width=width, compact=True, sort_dicts=False)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{literal(name)}: {literal(part)}' for name, part in value.items())}}}"
+    parts = ", ".join(literal(part) for part in value)
+    return f"[{parts}]" if isinstance(value, list) else f"({parts},)"
+
+
+def _finite(value: Any) -> bool:
+    """Can ``repr`` be read back? It writes infinity as a name that Python does not know."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_finite, (*value, *value.values())))
+    return not isinstance(value, (list, tuple)) or all(map(_finite, value))
 
 
 def packed_text(text: str) -> str:

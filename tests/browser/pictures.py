@@ -1,4 +1,4 @@
-"""The README's pictures: every page as a visitor first sees it. Run: make pictures"""
+"""The README's pictures: every page as a visitor first sees it, and one figure as its page exports it. Run: make pictures"""
 
 import io
 import shutil
@@ -15,6 +15,7 @@ from tests.browser.conftest import FLAGS, free_port, settle
 from tests.conftest import ROOT
 
 OUT = ROOT / "assets" / "pictures"
+EXPORTED = "positional-encoding"
 COLOURS = 128  # a palette keeps each picture near 60 kB
 
 
@@ -41,6 +42,14 @@ def main() -> None:
                 shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(COLOURS)
                 shot.save(OUT / f"{slug or 'home'}.png", optimize=True)
                 print(slug or "home", flush=True)
+            page.goto(f"{address}/{EXPORTED}")
+            settle(page)
+            page.get_by_text("Take it with you").click()
+            settle(page)
+            with page.expect_download() as download:
+                page.locator("button[data-format=png]").click()
+            picture = Image.open(download.value.path()).convert("RGB").quantize(COLOURS)
+            picture.save(OUT / f"exported-{EXPORTED}.png", optimize=True)
             browser.close()
     finally:
         server.terminate()

@@ -7,12 +7,14 @@ import asyncio
 import platform
 import re
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 import pytest
 from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets.exceptions import InvalidStatus
 
 from benchmarks.servers import Server
 from benchmarks.visitor import Visitor, control, positions
@@ -79,7 +81,11 @@ async def come_back(tab: Tab, few: asyncio.Semaphore) -> None:
         await asyncio.wait_for(tab.reader._socket.wait_closed(), 30)
         query = dict(parse_qsl(tab.query))
         tab.reader = Reader(tab.client.address, PAGE, query, headers=tab.client.headers())
-        await tab.reader.__aenter__()
+        for _ in range(60):  # as a browser does: until the balancer has noticed, it answers 502
+            with suppress(InvalidStatus):
+                await tab.reader.__aenter__()
+                break
+            await asyncio.sleep(0.5)
         tab.client.keep_from(tab.reader)
         await tab.reader.open()
 
