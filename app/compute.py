@@ -1,20 +1,25 @@
 """Everything that is computed once and shared: the one choice of device, loaded checkpoints, one trace per config.
 
-The only ``st.cache_*`` of the project. What is cached is frozen and shared by all visitors by reference; every cache
-is bounded, in entries and in time, so that a class of a hundred cannot fill the memory.
+The only caches of computed things in the project. What is cached is frozen and shared by all visitors by reference;
+every cache is bounded, in entries and in time, so that a class of a hundred cannot fill the memory.
+
+They are cachetools' and not Streamlit's, which hash all arguments anew at every look: 0.25 ms, five times a move.
 """
 
 import gc
+import math
 import os
 import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from threading import Condition
 from typing import Any, TypeVar
 
-import streamlit as st
 import torch
+from cachetools import TTLCache, cached
+from cachetools.keys import typedkey
 
 from app import heap
 from models import checkpoints, fetch
@@ -23,6 +28,14 @@ from models.trace import Encoding, Head, ModelTrace, TracedModel
 
 T = TypeVar("T")
 HOUR = 3600
+
+
+def shared(entries: int, seconds: float = HOUR) -> Any:
+    """A function computed once per arguments, for all visitors; who asks for the same meanwhile waits for it.
+
+    The arguments must be hashable by value. Errors are not kept.
+    """
+    return cached(TTLCache(entries, seconds), key=typedkey, condition=Condition())
 
 
 @lru_cache(maxsize=1)
@@ -89,12 +102,12 @@ _opened: set[str] = set()
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
+@shared(4, math.inf)
 def _shipped(name: str) -> TracedModel:
     return checkpoints.load(name, str(device()))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the model …")
+@shared(2, math.inf)
 def _foreign(name: str) -> TracedModel:
     """A model that runs on transformers, which is imported here and not before."""
     if name not in fetch.SOURCES and not hub_allowed():
@@ -115,13 +128,18 @@ def hub_allowed() -> bool:
     return os.environ.get("ATTENTION_LAB_HUB") == "1"
 
 
+def is_open(name: str) -> bool:
+    """Whether the model is in memory, or soon will be."""
+    return name in _opened or name in checkpoints.names()
+
+
 def offered(name: str) -> fetch.Availability:
     """Whether a fetched model can be opened; once it is open, the memory it takes is no reason against it."""
     known = fetch.available(name)
     return replace(known, fits=True) if name in _opened else known
 
 
-@st.cache_resource(max_entries=48, ttl=HOUR, show_spinner=False)
+@shared(48)
 def read(name: str, text: str, max_tokens: int) -> Encoding:
     """A text as a model reads it, cut to ``max_tokens`` so that a picture of it stays legible."""
     encoding = model(name).encode(text)
@@ -141,13 +159,13 @@ def trace(name: str, encoding: Encoding, heads_off: frozenset[Head] = frozenset(
     return (_trace if name in checkpoints.names() else _large_trace)(name, encoding, heads_off)
 
 
-@st.cache_resource(max_entries=24, ttl=HOUR, show_spinner=False)
+@shared(24)
 def _trace(name: str, encoding: Encoding, heads_off: frozenset[Head]) -> ModelTrace:
     with torch.no_grad():
         return model(name).trace(encoding, heads_off)
 
 
-@st.cache_resource(max_entries=4, ttl=HOUR, show_spinner=False)
+@shared(4)
 def _large_trace(name: str, encoding: Encoding, heads_off: frozenset[Head]) -> ModelTrace:
     """A model with hundreds of heads: one trace can take 30 MB."""
     with torch.no_grad():
@@ -162,6 +180,12 @@ def run(function: Callable[..., T], *args: Any) -> T:
     return _run(f"{function.__module__}.{function.__qualname__}", function, args)
 
 
-@st.cache_resource(max_entries=192, ttl=HOUR, show_spinner=False)
+@shared(192)
 def _run(name: str, _function: Callable[..., T], args: tuple[Any, ...]) -> T:
     return _function(*args)
+
+
+def forget() -> None:
+    """Everything that is cached here goes."""
+    for each in (_shipped, _foreign, read, _trace, _large_trace, _run):
+        each.cache_clear()

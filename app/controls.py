@@ -3,11 +3,13 @@
 Every control is keyed ``<page>_<name>`` and bound to the URL under that key, so a link is the whole state. A value
 that the page cannot use (from an old link, or because another control narrowed the choice) becomes the default.
 
-A page draws all its controls on every run and disables those that do not apply now: only a control that is drawn is
-in the URL. Options appear in the URL as they are shown, so their words are part of every published link.
+A page names all its controls on every run and disables those that do not apply now: only a control that is drawn is
+in the URL. Those beside the main figure are drawn anew only when they change (``app/standing.py``), so whatever stands
+between them comes from here as well: ``columns``, ``popover``, ``button``, ``say``. Options appear in the URL as they are shown, so their words are part of every published link.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -15,6 +17,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import longtext
+from app.standing import Changed, Standing
 from app.syllabus import Station
 
 T = TypeVar("T")
@@ -42,6 +45,7 @@ class Controls:
     """The controls of one page, in the order they are drawn. Remembers values and defaults for the experiments."""
 
     station: Station
+    standing: Standing | None = None  # while those beside the main figure are drawn
     values: dict[str, Any] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     shown: dict[str, Any] = field(default_factory=dict)  # values as they stand in the URL
@@ -51,20 +55,74 @@ class Controls:
     lower: set[str] = field(default_factory=set)  # names of those below the main figure
     _in_lower: bool = False
 
-    def again(self) -> "Controls":
-        """For a run of the upper half alone: empty but for those of the lower half, which stand as they were."""
+    def again(self, standing: Standing | None) -> "Controls":
+        """For a run without the lower part: empty but for the controls of that part, which stand as they were."""
 
         def held(part: dict[str, Any]) -> dict[str, Any]:
             return {name: value for name, value in part.items() if name in self.lower}
 
         texts = (self.texts & self.lower) | {SENTENCE_KEY}
         return Controls(
-            self.station, held(self.values), held(self.defaults), held(self.shown), texts=texts, lower=set(self.lower)
-        )
+            self.station, standing, held(self.values), held(self.defaults), held(self.shown), texts=texts, lower=set(self.lower)
+        )  # fmt: skip
+
+    def end_column(self) -> None:
+        """The controls drawn from now on do not stand beside the main figure.
+
+        Raises:
+            Changed: in quiet, if not all that was drawn has been named.
+        """
+        if self.standing:
+            self.standing.end()
+        self.standing = None
 
     def end_upper(self) -> None:
         """The controls drawn from now on stand below the main figure."""
         self._in_lower = True
+
+    def columns(self, n: int) -> Sequence[AbstractContextManager[Any]]:
+        """Columns within the controls' column."""
+        return st.columns(n) if self._draws("columns", n) else [nullcontext()] * n
+
+    def popover(self, label: str) -> AbstractContextManager[Any]:
+        """A box that opens over the page, with more controls."""
+        return st.popover(label, width="stretch") if self._draws("popover", label) else nullcontext()
+
+    def say(self, words: str, loud: bool = False) -> None:
+        """A sentence between the controls; ``loud`` for what the reader must not miss."""
+        if self._draws("words", words, loud):
+            (st.warning if loud else st.caption)(words)
+
+    def button(self, name: str, label: str, press: Callable[[], None], **more: Any) -> None:
+        """A button that sets one of the controls."""
+        key = self.key(name)
+        pressed = self.standing.press(key, press) if self.standing else press
+        if self._draws(label, key, more):
+            st.button(label, key=key, on_click=pressed, width="stretch", **more)
+
+    def aloud(self) -> None:
+        """What follows takes seconds, and the reader should see that something is going on.
+
+        Raises:
+            Changed: in quiet.
+        """
+        if self.standing and self.standing.quiet:
+            raise Changed
+
+    def _draws(self, *look: Any) -> bool:
+        return self.standing is None or self.standing.meet(*look)
+
+    def _ask(self, widget: Callable[..., Any], key: str, *what: Any, **more: Any) -> Any:
+        """A widget's value; it is drawn where it does not stand yet as it should."""
+        if self.standing is None:
+            return widget(*what, key=key, **more)
+        show = more.get("format_func")
+        faces = [show(option) for option in what[1]] if show else None
+        if self.standing.meet(widget.__name__, key, what, {**more, "format_func": faces}):
+            value = widget(*what, key=key, on_change=self.standing.moved, args=(key,), **more)
+            self.standing.keep(key)
+            return value
+        return self.standing.value(key)
 
     def key(self, name: str) -> str:
         return SENTENCE_KEY if name == SENTENCE_KEY else f"{self.station.prefix}_{name}"
@@ -106,7 +164,7 @@ class Controls:
             # experiment sets on it in the same run never reaches the URL. One of a list keeps its identity.
             return self.steps(name, label, list(range(low, high + 1)), default, **more)
         key = self._prepare(name, default, lambda v: isinstance(v, (int, float)) and low <= v <= high)
-        return self._keep(name, st.slider(label, low, high, default, step, key=key, **BOUND, **more))
+        return self._keep(name, self._ask(st.slider, key, label, low, high, default, step, **BOUND, **more))
 
     def steps(self, name: str, label: str, options: Sequence[T], default: T, **more: Any) -> T:
         """One of an ordered list of values, on a slider."""
@@ -114,7 +172,7 @@ class Controls:
             self.defaults[name] = options[0]
             return self._keep(name, options[0])
         key = self._prepare(name, default, lambda v: v in options)
-        return self._keep(name, st.select_slider(label, options, default, key=key, **BOUND, **more))
+        return self._keep(name, self._ask(st.select_slider, key, label, options, default, **BOUND, **more))
 
     def choice(
         self, name: str, label: str, options: Sequence[T], default: T, show: Callable[[T], str] = str, **more: Any
@@ -122,14 +180,14 @@ class Controls:
         """One of a list, in a box that can be typed into."""
         key = self._prepare(name, default, lambda v: v in options)
         index = list(options).index(default)
-        picked = st.selectbox(label, options, index, format_func=show, key=key, **BOUND, **more)
+        picked = self._ask(st.selectbox, key, label, options, index, format_func=show, **BOUND, **more)
         picked = default if picked is None else picked
         return self._keep(name, picked, show(picked))
 
     def segments(self, name: str, label: str, options: Sequence[str], default: str, **more: Any) -> str:
         """One of two to four short words, all in sight."""
         key = self._prepare(name, default, lambda v: v in options)
-        picked = st.segmented_control(label, options, default=default, required=True, key=key, **BOUND, **more)
+        picked = self._ask(st.segmented_control, key, label, options, default=default, required=True, **BOUND, **more)
         return self._keep(name, picked or default)
 
     def several(
@@ -137,12 +195,12 @@ class Controls:
     ) -> list[T]:
         """Any number of a list; none by default."""
         key = self._prepare(name, [], lambda v: isinstance(v, (list, tuple)) and all(x in options for x in v))
-        picked = st.multiselect(label, options, format_func=show, key=key, **BOUND, **more)
+        picked = self._ask(st.multiselect, key, label, options, format_func=show, **BOUND, **more)
         return self._keep(name, list(picked), [show(x) for x in picked])
 
     def switch(self, name: str, label: str, default: bool, **more: Any) -> bool:
         key = self._prepare(name, default, lambda v: isinstance(v, bool))
-        return self._keep(name, st.toggle(label, default, key=key, **BOUND, **more))
+        return self._keep(name, self._ask(st.toggle, key, label, default, **BOUND, **more))
 
     def seed(self, default: int = 0, label: str = "Seed", **more: Any) -> int:
         """The seed of everything random on this page: the same seed draws the same picture on every machine.
@@ -157,8 +215,8 @@ class Controls:
         """A visitor's text of this page's own, bounded, never empty; says so when it had to help. ``live=False``
         waits for Enter. (A time such as "300ms" instead of True would make Streamlit import pandas to read it: 66 MB.)"""
         key = self._prepare(name, default, lambda v: isinstance(v, str))
-        st.text_input(label, default, key=key, live=live, **BOUND, **more)
-        return self._keep(name, _bounded(st.session_state.get(key), default, max_chars))
+        self._ask(st.text_input, key, label, default, live=live, **BOUND, **more)
+        return self._keep(name, self._bounded(st.session_state.get(key), default, max_chars))
 
     def area(self, name: str, label: str, default: str, max_chars: int, **more: Any) -> str:
         """A long text of the visitor's own, in the session and, packed, in the address while it is short enough."""
@@ -167,8 +225,8 @@ class Controls:
         key = self._prepare(name, default, lambda v: isinstance(v, str))
         if key not in st.session_state and (sent := longtext.unpack(st.query_params.get(key, ""), max_chars)):
             st.session_state[key] = sent
-        st.text_area(label, default, key=key, persist_state="session", **more)
-        text = _bounded(st.session_state.get(key), default, max_chars)
+        self._ask(st.text_area, key, label, default, persist_state="session", **more)
+        text = self._bounded(st.session_state.get(key), default, max_chars)
         word = longtext.pack(text) if text != default else ""
         self._to_address(key, word or "")
         if word is None:
@@ -187,8 +245,20 @@ class Controls:
     def sentence(self, label: str = "Your sentence") -> str:
         """The reader's sentence, shared by every page."""
         key = self._prepare(SENTENCE_KEY, DEFAULT_SENTENCE, lambda v: isinstance(v, str))
-        st.text_input(label, DEFAULT_SENTENCE, key=key, live=True, **BOUND)
-        return self._keep(SENTENCE_KEY, _bounded(st.session_state.get(key), DEFAULT_SENTENCE, MAX_CHARS))
+        self._ask(st.text_input, key, label, DEFAULT_SENTENCE, live=True, **BOUND)
+        return self._keep(SENTENCE_KEY, self._bounded(st.session_state.get(key), DEFAULT_SENTENCE, MAX_CHARS))
+
+    def _bounded(self, value: str | None, default: str, max_chars: int) -> str:
+        text = value or ""
+        if not text.strip():
+            self.say("The box is empty, so the pictures show the example sentence. Type anything.")
+            return default
+        if len(text) > max_chars:
+            self.say(
+                f"Your text has {len(text):,} characters; the first {max_chars} are shown. Shorten it to choose which."
+            )
+            return text[:max_chars]
+        return text
 
     def apply(self, sets: Mapping[str, Any]) -> None:
         """A button's callback: the named controls to their values, the others of this page to their defaults.
@@ -215,16 +285,3 @@ class Controls:
 
 
 _same = object()
-
-
-def _bounded(value: str | None, default: str, max_chars: int) -> str:
-    text = value or ""
-    if not text.strip():
-        st.caption("The box is empty, so the pictures show the example sentence. Type anything.")
-        return default
-    if len(text) > max_chars:
-        st.caption(
-            f"Your text has {len(text):,} characters; the first {max_chars} are shown. Shorten it to choose which."
-        )
-        return text[:max_chars]
-    return text

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app import halves, journal, pictures, share, syllabus, takeaway, theme, tour
+from app import journal, parts, pictures, share, syllabus, takeaway, theme, tour
 from app.controls import Controls, Experiment
 from app.figures.charts import Chart
 from app.recipe import Export, Recipe, kept
@@ -71,8 +71,12 @@ class Lab:
     def __init__(self, slug: str) -> None:
         self.station = syllabus.STATIONS[slug]
         self.look = look()
-        before: Lab | None = _open_lab.get()
-        self.controls_of_page: Controls = before.controls_of_page.again() if before else Controls(self.station)
+        visit = _visit.get()
+        before: Lab | None = visit.lab
+        standing = None if visit.together else visit.standing
+        self._in_quiet = bool(standing and standing.quiet)
+        again = before and before.controls_of_page.again(standing)
+        self.controls_of_page: Controls = again or Controls(self.station, standing)
         self._watch: str | None = None
         self.drawn: list[Stage] = []
         self._n_upper = 0
@@ -83,18 +87,19 @@ class Lab:
         if before:
             self._drawn_active = before._active if before._drawn_active is None else before._drawn_active
         self._recipe: Callable[[], Recipe] | None = None
-        with st.container(key="lab_whole"):
-            self._formula = st.container(key="lab_formula")
-            with st.container(key="lab_body"):
-                self._side, main = st.columns([2, 5], gap="medium")
-                self._stage = main.container(key="lab_stage", gap="xsmall")
-                # Its name says which version is drawn. A container that changes its name is mounted anew, so this is
-                # the one place for it: nothing here holds the focus or is drawn by Plotly.
-                self._notice = main.container(key=f"lab_version_{_version.get()}")
         _open_lab.set(self)
 
+    def begin_picture(self, formula: DeltaGenerator, version: int) -> None:
+        """The places of the main figure and of what to notice; called before the picture's part of the script runs."""
+        self._formula = formula
+        self._stage = st.container(key="lab_stage", gap="xsmall")
+        # Its name says which version is drawn. A container that changes its name is mounted anew, so this is the one
+        # place for it: nothing here holds the focus or is drawn by Plotly.
+        self._notice = st.container(key=f"lab_version_{version}")
+        self._mark_row()
+
     def begin_lower(self) -> None:
-        """The places of all that stands below the main figure; called before the lower half of the script runs."""
+        """The places of all that stands below the main figure; called before the lower part of the script runs."""
         del self.drawn[self._n_upper :]
         with st.container(key="lab_below", gap="medium"):
             self._sections = st.container(gap="medium")
@@ -108,27 +113,27 @@ class Lab:
     def controls(self, experiments: Sequence[Experiment] = ()) -> Iterator[Controls]:
         """The column beside the main figure. Which experiment the page shows is known once the controls are."""
         self.experiments = experiments
-        self.tour = tour.enter(self.controls_of_page, experiments)
+        if not self._in_quiet:
+            self.tour = tour.enter(self.controls_of_page, experiments)
         try:
-            with self._side:
-                if self.tour:
-                    self.tour.panel(_open_head.get(), link)
-                yield self.controls_of_page
+            if self.tour:
+                self.tour.panel(_open_head.get(), link)
+            yield self.controls_of_page
+            self.controls_of_page.end_column()
         finally:  # a page whose model is missing still offers its other states
             self._active = [self.controls_of_page.shows(experiment.sets) for experiment in experiments]
             self._watch = next((e.watch for e, now in zip(experiments, self._active, strict=True) if now), None)
-            self._mark_row()
 
     def _mark_row(self) -> None:
         """A move has entered or left an experiment's state: the style sheet marks the row's buttons anew."""
         if self._drawn_active in (None, self._active) or self.tour:
             return
         marks = " ".join(f"lab-on-{number}" for number, active in enumerate(self._active) if active)
-        with self._side:
+        with self._notice:
             st.html(f'<span class="lab-moved {marks}"></span>')
 
     def offer(self) -> None:
-        """The row of experiments. Drawn once a whole run, outside both halves: a move does not pay for it."""
+        """The row of experiments. Drawn once a whole run, outside all parts: a move does not pay for it."""
         if self.tour:  # its panel holds them as stops
             return
         for number, (experiment, active) in enumerate(zip(self.experiments, self._active, strict=True)):
@@ -136,7 +141,7 @@ class Lab:
                 experiment.label,
                 key=f"{self.station.prefix}_experiment_{number}",
                 type="primary" if active else "secondary",
-                on_click=halves.whole(self.controls_of_page.apply),
+                on_click=parts.whole(self.controls_of_page.apply),
                 args=(experiment.sets,),
             )
 
@@ -158,7 +163,7 @@ class Lab:
                 with place:
                     states.append(draw(stage))
             if made_by:
-                made(stages[0].key, made_by)
+                st.caption(made_by)
             return states
 
     @staticmethod
@@ -171,8 +176,7 @@ class Lab:
         words = " ".join(filter(None, (self._watch and f"**{self._watch}**", *sentences)))
         if self.tour:
             return self.tour.notice(self._notice, words)
-        with self._notice, st.container(key="lab_notice"):
-            st.markdown(words)
+        self._notice.markdown(words)
 
     def section(
         self, title: str, text: str = "", key: str = "", wide: bool = False
@@ -249,30 +253,35 @@ class Lab:
                 link(after, f"{after.title} →")
 
 
+_visit: ContextVar[parts.Visit] = ContextVar("visit")
 _open_lab: ContextVar[Lab | None] = ContextVar("open_lab", default=None)
-_version: ContextVar[int] = ContextVar("version", default=0)
 _open_head: ContextVar[Any] = ContextVar("open_head", default=None)
 
 
 def run(page: Any) -> None:
-    """The whole run of the visitor's page: its head, the two halves of its script, and the link to what it shows."""
+    """The whole run of the visitor's page: its head, the parts of its script, and the link to what it shows."""
     path, _, slug = _page_arguments(page.url_path or None)
     context = get_script_run_ctx()
     assert context is not None
-    with context.run_with_active_hash(page._script_hash):  # what page.run() does, which would run the script unhalved
+    with context.run_with_active_hash(page._script_hash):  # what page.run() does, which would run the script uncut
         if not slug:
-            halves.execute(halves.Visit(path, _half), 0)
+            parts.plain(path)
             return
         head, offered = _head(syllabus.STATIONS[slug])
         _open_head.set(head)
         row = st.container(key="lab_row", horizontal=True, gap="small")
-        lab = halves.run(path, _half, together=tour.is_open(slug))
-        if lab:
+        with st.container(key="lab_upper"):
+            formula = st.container(key="lab_formula")
+            with st.container(key="lab_body"):
+                side, main = st.columns([2, 5], gap="medium")
+        visit = parts.Visit(path, partial(_part, formula), together=tour.is_open(slug))
+        parts.run(visit, (side, main, st.container(key="lab_lower")))
+        if visit.lab:
             with row:
-                lab.offer()
+                visit.lab.offer()
             with offered:
-                tour.entrance(lab.controls_of_page, lab.experiments)
-                share.draw(lab.controls_of_page)
+                tour.entrance(visit.lab.controls_of_page, visit.lab.experiments)
+                share.draw(visit.lab.controls_of_page)
 
 
 def _head(station: syllabus.Station) -> tuple[DeltaGenerator, DeltaGenerator]:
@@ -286,23 +295,30 @@ def _head(station: syllabus.Station) -> tuple[DeltaGenerator, DeltaGenerator]:
     return head, offered
 
 
-def _half(visit: halves.Visit, half: int) -> None:
-    """One half of a page. A model that cannot be had is one sentence, and the page keeps its frame."""
+def _part(formula: DeltaGenerator, visit: parts.Visit, part: int) -> None:
+    """One part of a page. A model that cannot be had is one sentence, and the page keeps its frame."""
+    _visit.set(visit)
     _open_lab.set(visit.lab)
-    _version.set(visit.version)
-    lower = half == 1 and visit.lab is not None
-    if lower:
+    if part == 0:
+        visit.problem = ""
+    elif part == 1:
+        visit.lab.begin_picture(formula, visit.version)
+    else:
         visit.lab.begin_lower()
-    try:
-        if half == 0 or visit.sound:
-            halves.execute(visit, half)
-    except CheckpointError as problem:
-        visit.sound = False
-        st.error(f"{problem} The other pages still work.")
+    told = part == 2 and bool(visit.problem)
+    if not visit.problem:
+        try:
+            parts.execute(visit, part)
+        except CheckpointError as problem:
+            visit.problem = f"{problem} The other pages still work."
     visit.lab = _open_lab.get()
-    if visit.lab and half == 0:
+    if visit.problem and part and not told:  # not in the narrow column of the controls
+        st.error(visit.problem)
+    if part == 1:
+        if visit.problem:
+            formula.empty()  # a part may write later only to places where it wrote in the whole run
         visit.lab.end_upper()
-    elif visit.lab and visit.sound:
+    elif part == 2 and not visit.problem:
         visit.lab.end_lower()
 
 
@@ -332,14 +348,8 @@ def draw(stage: Stage) -> Any:
             selection_mode="points",
         )
     if stage.made_by:
-        made(stage.key, stage.made_by)
+        st.caption(stage.made_by)  # where its numbers come from
     return state
-
-
-def made(key: str, by: str) -> None:
-    """The provenance line under a figure."""
-    with st.container(key=f"lab_made_{key}"):
-        st.caption(by)
 
 
 def _place(function: Callable[..., Any] | type) -> str:

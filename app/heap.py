@@ -1,16 +1,29 @@
-"""What the process holds of the machine's memory: what is free goes back.
+"""What the process holds of the machine's memory: what nobody needs goes back, at times that disturb nobody.
+
+Python looks through everything it holds as soon as there is a quarter more of it: with a class of a hundred that is every
+few seconds and stops all of them for 0.1 to 0.4 s. Here that is done once in half a minute, when nobody is moving
+anything; what is short-lived is still collected at once.
 
 The C library keeps what it once had. Reading the five tokenizers of the BPE page takes 70 MB for a moment and leaves 26 MB
 of them empty; asked, it gives them back. The asking is a function of glibc; elsewhere this does nothing.
 """
 
 import ctypes
+import gc
 import threading
-import time
 from functools import lru_cache
+from time import monotonic, sleep
 from typing import Any
 
-EVERY = 30.0  # seconds; a look at the heaps takes a few milliseconds
+from app import turns
+
+EVERY, LONGEST = 30.0, 300.0  # seconds: so often, but in the midst of a class only so often
+PAUSE = 1.0  # seconds without a visitor's run
+YOUNG, MIDDLE, NEVER = (
+    10_000,
+    20,
+    1_000_000,
+)  # collections of Python's three generations: after so many objects, or such collections
 
 
 @lru_cache(maxsize=1)
@@ -31,14 +44,18 @@ def give_back() -> bool:
 
 @lru_cache(maxsize=1)
 def keep_small() -> bool:
-    """Once a process: every half minute what is free goes back. Says whether this machine can."""
-    if _glibc() is None:
-        return False
+    """Once a process: from now on. Says whether this machine takes free memory back."""
+    gc.set_threshold(YOUNG, MIDDLE, NEVER)
     threading.Thread(target=_keep, name="heap", daemon=True).start()
-    return True
+    return _glibc() is not None
 
 
 def _keep() -> None:
+    latest = monotonic()
     while True:
-        time.sleep(EVERY)
-        give_back()
+        sleep(PAUSE)
+        since = monotonic() - latest
+        if since > LONGEST or (since > EVERY and turns.quiet_for() > PAUSE):
+            gc.collect()
+            give_back()
+            latest = monotonic()

@@ -19,15 +19,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import streamlit as st  # noqa: E402
 
 if __name__ == "__main__":
-    from app import compute, frame, theme
+    from app import compute, frame, theme, turns
 
-    st.set_page_config(
-        page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide",
-        initial_sidebar_state=264,
-    )  # fmt: skip
-    st.html(theme.css(frame.look().mode))
-    compute.warm()
-    frame.run(frame.navigation())
+    with turns.turn():
+        st.set_page_config(
+            page_title="Attention Lab", page_icon=f"{ROOT}/assets/pictures/icon.png", layout="wide",
+            initial_sidebar_state=264,
+        )  # fmt: skip
+        st.html(theme.css(frame.look().mode))
+        compute.warm()
+        frame.run(frame.navigation())
 else:
     from app import server
 

@@ -28,18 +28,23 @@ def pick(c: Controls, kinds: tuple[Kind, ...], shipped: tuple[str, ...]) -> tupl
     if allowed:  # a host who does not allow it spares its visitors the box
         wanted = c.text("hub", "Its name on the hub", EXAMPLE, 200, live=False, disabled=chosen != "hub")
     if not extra.offered:
-        st.caption(extra.note)
+        c.say(extra.note)
     try:
         if chosen == "hub" and not allowed:
             raise CheckpointError(compute.HUB_IS_OFF)
-        return _open(wanted.strip() if chosen == "hub" else chosen, kinds)
+        name = wanted.strip() if chosen == "hub" else chosen
+        if compute.is_open(name):
+            return _open(name, kinds)
+        c.aloud()
+        with st.spinner("Loading the model …"):
+            return _open(name, kinds)
     except CheckpointError as problem:
         for name in shipped:
             try:
                 model = _open(name, kinds)[1]
             except CheckpointError:
                 continue
-            st.warning(f"{problem} The page shows {model.title} instead.")
+            c.say(f"{problem} The page shows {model.title} instead.", loud=True)
             return name, model
         raise
 

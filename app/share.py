@@ -5,7 +5,7 @@ import io
 import segno
 import streamlit as st
 
-from app import halves
+from app import parts
 from app.controls import DEFAULT_SENTENCE, Controls
 
 MAX_LINK = 2000  # what every browser and messenger carries whole; far below a QR code's 2 953 bytes
@@ -14,7 +14,7 @@ MAX_LINK = 2000  # what every browser and messenger carries whole; far below a Q
 def draw(controls: Controls) -> None:
     """The two small controls at the page's head. The link is made only when its box is open."""
     prefix = controls.station.prefix
-    st.button("Reset", key=f"{prefix}_reset", type="tertiary", on_click=halves.whole(_reset), args=(controls,),
+    st.button("Reset", key=f"{prefix}_reset", type="tertiary", on_click=parts.whole(_reset), args=(controls,),
               help="All controls of this page, and the sentence, back to where they began")  # fmt: skip
     box = st.popover("Share", key=f"{prefix}_share", on_change="rerun")
     if not box.open:

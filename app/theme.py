@@ -185,7 +185,7 @@ _CSS = """
 .st-key-lab_head p {font-size: 1.1rem; margin-top: .35rem;}
 [class*="st-key-lab_chapter_"] h3 {font-size: 1.15rem; padding: 0;}
 [class*="st-key-lab_chapter_"] a p {white-space: normal;}
-WRAP:has(> .st-key-lab_upper), .st-key-lab_upper, .st-key-lab_upper > WRAP, .st-key-lab_upper > WRAP > .stVerticalBlock, WRAP:has(> .st-key-lab_whole), .st-key-lab_whole {display: contents;}
+WRAP:has(> .st-key-lab_upper), .st-key-lab_upper {display: contents;}
 WRAP:has(> .st-key-lab_formula) {order: 1; margin-bottom: -.5rem;}
 WRAP:has(> .st-key-lab_row) {order: 2;}
 WRAP:has(> .st-key-lab_body) {order: 3;}
@@ -196,8 +196,8 @@ WRAP:has(> .st-key-lab_lower) {order: 4;}
 .stElementContainer:has(.lab-moved) {position: absolute;}
 .stMain:has(.lab-moved) .st-key-lab_row button[kind="primary"] {background: GROUND; color: INK; border-color: FAINT;}
 MARKED {background: ACCENT; color: #FFFFFF; border-color: ACCENT;}
-.st-key-lab_notice {border-left: 3px solid currentColor; padding-left: .9rem;}
-.st-key-lab_notice p {font-size: 1.05rem;}
+[class*="st-key-lab_version_"]:has(p) {border-left: 3px solid currentColor; padding-left: .9rem;}
+[class*="st-key-lab_version_"] p {font-size: 1.05rem;}
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] p {color: QUIET; opacity: 1;}
 label[disabled] [data-testid="stMarkdownContainer"] p {color: QUIET;}
 /* The dark theme's accent carries white words and is too deep to be words itself. */
@@ -218,8 +218,8 @@ a:focus-visible {outline: 3px solid currentColor !important; outline-offset: -2p
   .st-key-multi_head_measures .heatmap-label {display: none;}
   .st-key-lab_section_lens {overflow-x: auto;}
   .st-key-next_token_lens {min-width: 760px;}
-  .st-key-lab_made_next_token_lens::before {content: "Wider than the screen: scroll it sideways."; color: QUIET; font-size: .9rem;}
-  [data-testid="stColumn"]:has(> * > .st-key-lab_stage, > * > * > .st-key-lab_stage) {order: -1;}
+  .st-key-lab_section_lens::after {content: "Wider than the screen: scroll it sideways."; color: QUIET; font-size: .9rem;}
+  [data-testid="stColumn"]:has(.st-key-lab_stage) {order: -1;}
 }
 @media (min-width: 1800px) {
   .stMainBlockContainer {max-width: 1780px;}

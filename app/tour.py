@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import halves, journal, syllabus
+from app import journal, parts, syllabus
 from app.controls import DEFAULT_SENTENCE, SENTENCE_KEY, Controls, Experiment
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def entrance(controls: Controls, experiments: Sequence[Experiment]) -> None:
         return
     slug, now = controls.station.slug, place()
     if slug in now.running:
-        st.button("Free play", key=f"{controls.station.prefix}_tour", on_click=halves.whole(_close), args=(slug,))
+        st.button("Free play", key=f"{controls.station.prefix}_tour", on_click=parts.whole(_close), args=(slug,))
     else:
-        st.button("Guided tour", key=f"{controls.station.prefix}_tour", on_click=halves.whole(_go),
+        st.button("Guided tour", key=f"{controls.station.prefix}_tour", on_click=parts.whole(_go),
                     args=(controls, experiments, min(now.stops.get(slug, 1), len(experiments))),
                     help="The experiments one by one: what to look at, and one question each")  # fmt: skip
 
@@ -154,7 +154,7 @@ class Tour:
     def _button(self, label: str, name: str, to: int) -> None:
         # One look whatever the state: a button of another type is another element to the browser, and loses the focus.
         st.button(label, key=self._key(name), disabled=not 1 <= to <= len(self.experiments),
-                  type="primary" if name == "next" else "secondary", on_click=halves.whole(_go),
+                  type="primary" if name == "next" else "secondary", on_click=parts.whole(_go),
                   args=(self.controls, self.experiments, to))  # fmt: skip
 
     def _stops(self) -> None:
@@ -163,7 +163,7 @@ class Tour:
             for number, experiment in enumerate(self.experiments, 1):
                 name = f"**{number}**" if number == self.stop else str(number)
                 st.button(f"{name}✓" if number in self._done else name, key=self._key(f"to_{number}"), type="tertiary",
-                          on_click=halves.whole(_go), args=(self.controls, self.experiments, number), help=experiment.label)  # fmt: skip
+                          on_click=parts.whole(_go), args=(self.controls, self.experiments, number), help=experiment.label)  # fmt: skip
 
     def predict(self, prediction: "Prediction") -> None:
         """The page's question, in the panel."""
@@ -187,7 +187,7 @@ class Tour:
 
     def _show_notice(self) -> None:
         if self._held:
-            self._held[0].container(key="lab_notice").markdown(self._held[1])
+            self._held[0].markdown(self._held[1])
 
     def close(self) -> None:
         """The end of the run: was anything asked, and do the controls still stand as the stop set them?"""
@@ -197,7 +197,7 @@ class Tour:
         self._to_address()
         with self._foot:
             if not self.controls.shows(self._here.sets):
-                st.button("Set this stop again", key=self._key("again"), type="tertiary", on_click=halves.whole(_go),
+                st.button("Set this stop again", key=self._key("again"), type="tertiary", on_click=parts.whole(_go),
                           args=(self.controls, self.experiments, self.stop),
                           help="The controls have been moved since")  # fmt: skip
             journal.draw(self.controls.station.prefix)

@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -26,7 +26,11 @@ class Effort:
     presses: int = 12
     class_seconds: float = 10.0
     visitors: tuple[int, ...] = (1, 25, 100, 200)
-    classes: int = 1  # how often the first class of 100 or more is repeated
+    classes: int = 5  # how often the first class of 100 or more is repeated
+    trainers: int = 50
+    gone: float = (
+        45.0  # seconds until a class of 100 or more is forgotten, and what it held has gone back to the system
+    )
 
 
 def measure(name: str, pages: list[str], effort: Effort, port: int = 0) -> dict[str, Any]:
@@ -49,8 +53,23 @@ def measure(name: str, pages: list[str], effort: Effort, port: int = 0) -> dict[
                     pixels = paint.press_to_pixels(browser, server.address, cost_of, cost["key"], effort.presses)
                 cost["pixels"] = median(pixels) if pixels else math.nan
         found["memory_pages"] = server.memory()
+        if name == "app":
+            print(f"{name}: {effort.trainers} visitors train", flush=True)
+            found["fair"] = asdict(
+                asyncio.run(load.fairness(server, pages[0], 10, effort.trainers, effort.class_seconds))
+            )
         found["classes"] = classes(server, pages[0], effort)
     return found
+
+
+def largest(effort: Effort) -> dict[str, Any]:
+    """The largest picture: bytes of a move, and seconds from the key press to its new pixels."""
+    print("the largest picture", flush=True)
+    with serving("tiles") as server:
+        cost = asyncio.run(load.page_cost(server, "", 3))
+        with paint.chromium() as browser:
+            pixels = paint.press_to_pixels(browser, server.address, "", cost.key, effort.presses)
+    return {"size": cost.size, "p50": cost.p50, "pixels": median(pixels) if pixels else math.nan}
 
 
 def classes(server: Server, page: str, effort: Effort) -> list[dict[str, Any]]:
@@ -60,7 +79,8 @@ def classes(server: Server, page: str, effort: Effort) -> list[dict[str, Any]]:
     for visitors in effort.visitors:
         for _ in range(effort.classes if visitors == again else 1):
             print(f"{server.name}: a class of {visitors}", flush=True)
-            found.append(asdict(asyncio.run(load.a_class(server, page, visitors, effort.class_seconds))))
+            gone = effort.gone if server.name == "app" and visitors >= 100 else 2.0
+            found.append(asdict(asyncio.run(load.a_class(server, page, visitors, effort.class_seconds, gone=gone))))
     return found
 
 
@@ -69,7 +89,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="few moves and small classes, to see that it works")
     parser.add_argument("--pages", help="slugs with commas between; all pages when left out")
     parser.add_argument("--visitors", help="sizes of the classes, 1 to 200, with commas between")
-    parser.add_argument("--classes", type=int, default=1, help="how often the class of 100 is repeated")
+    parser.add_argument("--classes", type=int, default=Effort.classes, help="how often the class of 100 is repeated")
     parser.add_argument("--port", type=int, default=0, help="a port of 127.0.0.1; a free one when left out")
     parser.add_argument("--dry", action="store_true", help="print only: leave the kept results and picture as they are")
     return parser.parse_args()
@@ -77,10 +97,10 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     chosen = options()
-    effort = Effort(6, 3, 4.0, (1, 5)) if chosen.quick else Effort(classes=chosen.classes)
+    effort = Effort(6, 3, 4.0, (1, 5), 1, 5) if chosen.quick else Effort(classes=chosen.classes)
     if chosen.visitors:
         sizes = tuple(min(load.MOST_VISITORS, max(1, int(n))) for n in chosen.visitors.split(","))
-        effort = Effort(effort.moves, effort.presses, effort.class_seconds, sizes, chosen.classes)
+        effort = replace(effort, visitors=sizes, classes=chosen.classes)
     built = [station.slug for station in syllabus.built()]
     pages = chosen.pages.split(",") if chosen.pages else ["attention", *(p for p in built if p != "attention"), ""]
     if unknown := [page for page in pages if page and page not in built]:
@@ -89,6 +109,7 @@ def main() -> None:
     result: dict[str, Any] = {"machine": machine(), "effort": asdict(effort)}
     result["floor"] = measure("floor", [""], effort, chosen.port)
     result["app"] = measure("app", pages, effort, chosen.port)
+    result["largest"] = largest(effort)
     result["machine"]["load_after"] = load_now()
     print("\n" + table.text(result))
     if not chosen.dry and not chosen.quick:

@@ -13,6 +13,11 @@ from benchmarks.servers import Server, wait_until_it_answers
 from benchmarks.visitor import Answer, Control, ScriptError, Visitor, control, key_of, positions
 
 MOST_VISITORS = 200
+TRAINING = (
+    "rnn-gradients",
+    "rnn_gradients_train",
+    "rnn_gradients_seed",
+)  # the page, its button, and what makes two differ
 MAIN_CONTROL = {  # where the page's first slider is not its main control
     "positional-encoding": "positional_encoding_t",
     "head-explorer": "head_explorer_head",
@@ -46,6 +51,17 @@ class ClassCost:
     memory_before: float  # MB
     memory_with: float
     memory_after: float
+
+
+@dataclass(frozen=True)
+class FairCost:
+    """What those who move a slider notice of those who train."""
+
+    moving: int
+    training: int
+    quiet_p95: float
+    busy_p95: float
+    errors: int
 
 
 @dataclass
@@ -107,8 +123,11 @@ async def _walk(visitor: Visitor, mover: Control, moves: int, dice: random.Rando
     return answers
 
 
-async def a_class(server: Server, page: str, visitors: int, seconds: float, think: float = 2.0) -> ClassCost:
-    """All arrive at once; each moves its control, thinks, and moves again, until the time is over; all leave."""
+async def a_class(
+    server: Server, page: str, visitors: int, seconds: float, think: float = 2.0, gone: float = 2.0
+) -> ClassCost:
+    """All arrive at once; each moves its control, thinks, and moves again, until the time is over; all leave. ``gone``
+    are the seconds between that and the last look at the memory."""
     if not 1 <= visitors <= MOST_VISITORS:
         raise ValueError(f"1 to {MOST_VISITORS} visitors, not {visitors}")
     log, everyone_in, over = _Log(), asyncio.Barrier(visitors + 1), asyncio.Event()
@@ -120,11 +139,43 @@ async def a_class(server: Server, page: str, visitors: int, seconds: float, thin
     memory_with = server.memory()
     over.set()
     await asyncio.gather(*everyone)
-    await asyncio.sleep(2)
+    await asyncio.sleep(gone)
     return ClassCost(
         visitors, log.arrived, quantile(log.first, 0.95), quantile(log.moves, 0.5), quantile(log.moves, 0.95),
         len(log.moves), len(log.errors), before, memory_with, server.memory(),
     )  # fmt: skip
+
+
+async def fairness(server: Server, page: str, moving: int, training: int, seconds: float) -> FairCost:
+    """A small class alone, and again while others have all pressed "train" at once, each for another network."""
+    quiet = await a_class(server, page, moving, seconds)
+    over, errors = asyncio.Event(), list[str]()
+    pressed = asyncio.Barrier(training + 1)
+    trainers = [asyncio.create_task(_train(server, n, pressed, over, errors)) for n in range(training)]
+    await pressed.wait()
+    busy = await a_class(server, page, moving, seconds)
+    over.set()
+    await asyncio.gather(*trainers)
+    return FairCost(moving, training, quiet.p95, busy.p95, quiet.errors + busy.errors + len(errors))
+
+
+async def _train(server: Server, number: int, pressed: asyncio.Barrier, over: asyncio.Event, errors: list[str]) -> None:
+    """Press the button, and look on as the browser does."""
+    page, button, seed = TRAINING
+    waiting = True
+    try:
+        async with Visitor(server.address, page, {seed: str(number)}) as visitor:
+            await visitor.open()
+            await visitor.press(next(b for b in visitor.all("button") if key_of(b) == button))
+            waiting = False
+            await pressed.wait()
+            while not over.is_set():
+                if not await visitor.poll():
+                    await asyncio.sleep(0.5)
+    except (OSError, TimeoutError, ScriptError, WebSocketException) as problem:
+        errors.append(repr(problem))
+        if waiting:
+            await pressed.wait()
 
 
 async def _attend(

@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
-ENTRIES = {"app": ROOT / "app" / "main.py", "floor": ROOT / "benchmarks" / "floor.py"}
+ENTRIES = {
+    "app": ROOT / "app" / "main.py",
+    "floor": ROOT / "benchmarks" / "floor.py",
+    "tiles": ROOT / "benchmarks" / "tiles.py",
+}
 START_LIMIT = 240.0
 PACKAGES = ("streamlit", "torch", "plotly", "numpy", "pandas")
 

@@ -56,7 +56,27 @@ def text(result: dict[str, Any]) -> str:
         markdown(["page", *PAGE_COLUMNS], pages),
         markdown(["server", "floor", "app"], server),
         markdown(["visitors, a move every 2 s", *CLASS_COLUMNS], classes),
+        fair(app["fair"]),
+        largest(result["largest"]),
     ))  # fmt: skip
+
+
+def fair(cost: dict[str, Any]) -> str:
+    """What those who move notice of those who train."""
+    ratio = cost["busy_p95"] / cost["quiet_p95"]
+    return (
+        f"{cost['training']} visitors all press *Train both* at once, each for another network, and look on: for {cost['moving']} others "
+        f"who move a slider, p95 goes from {cost['quiet_p95'] * 1000:.0f} to {cost['busy_p95'] * 1000:.0f} ms ({ratio:.1f}×), "
+        f"{cost['errors']} errors."
+    )
+
+
+def largest(cost: dict[str, Any]) -> str:
+    """The largest picture."""
+    return (
+        f"The largest picture, 12 × 12 heads of 64 tokens each: {cost['size'] / 1e6:.2f} MB a move, and "
+        f"{cost['pixels']:.2f} s from the key press to its new pixels, {cost['p50']:.2f} s of them the server's."
+    )
 
 
 def about(machine: dict[str, Any]) -> str:

@@ -52,6 +52,7 @@ class Visitor:
         self._keep_for = 2
         self._runs = 0
         self._page_hash = self._session = ""
+        self._polls: dict[str, float] = {}  # parts that want to be run again, and after how many seconds
         self.elements: dict[tuple[int, ...], tuple[Element, str]] = {}  # place -> (element, its fragment)
 
     async def __aenter__(self) -> Self:
@@ -98,6 +99,24 @@ class Visitor:
             self._query[box.query_param_key] = text
         return await self._change(WidgetState(id=box.id, string_value=text))
 
+    async def press(self, button: Any) -> Answer:
+        """A button."""
+        self._widgets[button.id] = WidgetState(id=button.id, trigger_value=True)
+        try:
+            return await self._run(self._fragment_of(button.id))
+        finally:
+            self._widgets.pop(button.id)
+
+    async def poll(self) -> bool:
+        """Wait as long as the page asks for and rerun the part that it wants to see again, as the browser does. False
+        where it asks for nothing."""
+        if not self._polls:
+            return False
+        part, interval = next(iter(self._polls.items()))
+        await asyncio.sleep(interval)
+        await self._run(part, by_itself=True)
+        return True
+
     async def _change(self, state: WidgetState) -> Answer:
         self._widgets[state.id] = state
         return await self._run(self._fragment_of(state.id))
@@ -108,12 +127,12 @@ class Visitor:
                 return fragment
         return ""
 
-    async def _run(self, fragment: str = "") -> Answer:
+    async def _run(self, fragment: str = "", by_itself: bool = False) -> Answer:
         """Ask for a run of the script and read until it has ended."""
         started = time.perf_counter()
-        await self.send(fragment)
+        await self.send(fragment, by_itself)
         async with asyncio.timeout(LIMIT):
-            size = await self._read(fragment)
+            size = await self._read()
         seconds = time.perf_counter() - started
         if faults := self.all("exception"):
             raise ScriptError(f"{self._page}: {faults[0].type} {faults[0].message}")
@@ -123,21 +142,23 @@ class Visitor:
         """What stands behind the ``?`` of this visitor's address."""
         return urlencode(self._query)
 
-    async def send(self, fragment: str = "") -> None:
+    async def send(self, fragment: str = "", by_itself: bool = False) -> None:
         """Ask for a run without waiting for it."""
         ask = BackMsg()
         ask.rerun_script.query_string = self.query()
         ask.rerun_script.page_name = "" if self._page_hash else self._page
         ask.rerun_script.page_script_hash = self._page_hash
         ask.rerun_script.fragment_id = fragment
+        ask.rerun_script.is_auto_rerun = by_itself
         ask.rerun_script.widget_states.widgets.extend(self._widgets.values())
         ask.rerun_script.cached_message_hashes.extend(self._kept)
         ask.rerun_script.context_info.timezone = "UTC"
         ask.rerun_script.context_info.color_scheme = "light"
         await self._socket.send(ask.SerializeToString())
 
-    async def _read(self, fragment: str) -> int:
+    async def _read(self) -> int:
         size, fresh = 0, {}
+        polls: dict[str, float] = {}
         while True:
             raw = await self._socket.recv()
             size += len(raw)
@@ -148,6 +169,7 @@ class Visitor:
                 message = self._kept[message.ref_hash][1]
                 fresh[tuple(place.delta_path)] = self._keep(message)
             elif kind == "new_session":
+                polls.clear()
                 fresh.clear()  # a script that asks for its own rerun begins again
                 self._page_hash = message.new_session.page_script_hash
                 self._session = message.new_session.initialize.session_id
@@ -156,6 +178,8 @@ class Visitor:
                 fresh[tuple(message.metadata.delta_path)] = self._keep(message)
             elif kind == "delta" and message.delta.WhichOneof("type") == "add_block":
                 self.block(tuple(message.metadata.delta_path), message.delta)
+            elif kind == "auto_rerun":
+                polls[message.auto_rerun.fragment_id] = message.auto_rerun.interval
             elif kind == "navigation":
                 self._page_hash = message.navigation.page_script_hash
             elif kind == "page_not_found":
@@ -163,8 +187,10 @@ class Visitor:
             elif kind == "session_event" and message.session_event.HasField("script_compilation_exception"):
                 raise ScriptError(message.session_event.script_compilation_exception.message)
             elif kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-                kept = {k: v for k, v in self.elements.items() if v[1] != fragment} if fragment else {}
+                drawn = set(message.metadata.run.fragment_ids)  # none: the whole page
+                kept = {k: v for k, v in self.elements.items() if v[1] not in drawn} if drawn else {}
                 self.elements = kept | fresh  # what a fragment drew before and not again is gone
+                self._polls = (self._polls if drawn else {}) | polls
                 self._forget()
                 return size
 
@@ -196,7 +222,7 @@ def control(visitor: Visitor, key: str | None = None) -> Control | None:
     return next((c for c in offered if not c.disabled and key in (None, key_of(c))), None)
 
 
-def key_of(control: Control) -> str:
+def key_of(control: Any) -> str:
     """The widget's key in the page's code: Streamlit's id is ``$$ID-<hash>-<key>``."""
     return control.id.split("-", 2)[2]
 

@@ -38,7 +38,7 @@ EXPERIMENTS = (
 def pick_head(c: Controls) -> tuple[AttentionTrace, torch.Tensor | None, str]:
     """The head's Q, K, V on the reader's sentence, what it may look at, and what made it."""
     fresh = source == "random"
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         layer = c.slider("layer", "Layer", 0, model.n_layer - 1, min(3, model.n_layer - 1), disabled=fresh)
         d_k = c.steps("d_k", "Width dₖ", WIDTHS, 32, disabled=not fresh)
@@ -61,7 +61,7 @@ def pick_cell(c: Controls) -> tuple[int, int]:
     """Which cell is to be opened, before the weights are known: −1 stands for the strongest."""
     places = [STRONGEST, *range(n)]
     names = ["strongest", *(f"{at} {text.visible(token)}" for at, token in enumerate(encoding.tokens))]
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         query = c.choice("query", "Query", places, STRONGEST, show=lambda at: names[at + 1])
     with right:
@@ -93,7 +93,7 @@ with lab.controls(EXPERIMENTS) as c:
     tokens, n = text.labels(encoding.tokens), len(encoding.tokens)
     head, allowed, made_by = pick_head(c)
     query, key = pick_cell(c)
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         rule = c.segments("rule", "Choice", ("soft", "hard"), "soft")
         scaling = c.switch("scaling", "Divide by √dₖ", True)

@@ -113,10 +113,10 @@ def guess() -> Prediction:
 def pick_text(c: Controls) -> tuple[str, str]:
     sentence = c.sentence()
     corpus = c.choice("corpus", "Train on", [PARAGRAPH, SENTENCE, SONNETS, WIKIPEDIA, OWN], PARAGRAPH)
-    with st.popover("A text of your own", width="stretch"):
+    with c.popover("A text of your own"):
         label = f"Up to {MAX_TEXT:,} characters. It stays in this session, and in a link while it is short."
         own = c.area("own", label, texts.read("bpe_paragraph"), MAX_TEXT, height=220)
-        st.caption(f"Choose “{OWN}” under “Train on” to use it.")
+        c.say(f"Choose “{OWN}” under “Train on” to use it.")
     return sentence, training_text(corpus, sentence, own)
 
 

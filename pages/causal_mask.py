@@ -51,7 +51,7 @@ EXPERIMENTS = (
 def pick_head(c: Controls) -> tuple[AttentionTrace, int, int, str]:
     """The head's Q, K, V on the reader's sentence, its layer and number, and what made it."""
     fresh = source == "random"
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         layer = c.slider("layer", "Layer", 0, model.n_layer - 1, 0, disabled=fresh)
     with right:
@@ -73,7 +73,7 @@ def pick_head(c: Controls) -> tuple[AttentionTrace, int, int, str]:
 def pick_mask(c: Controls) -> MaskConfig:
     """How the mask is applied."""
     kind = c.choice("mask", "The mask", list(MASKS), "right", show=MASKS.__getitem__)
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         fill = c.steps("fill", "Number for −∞", FILLS, -5, disabled=kind != "finite")
     with right:

@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 from torch.nn import functional as F
 
-from app import compute, explorer, halves, model_menu, model_proofs, text
+from app import compute, explorer, model_menu, model_proofs, parts, text
 from app.figures import arcs, atlas, charts, compare
 from app.figures.heatmap import heatmap
 from app.frame import Experiment, Lab, Prediction, Stage
@@ -116,7 +116,7 @@ with lab.controls(everything) as c:
     table = explorer.table(name, encoding) if model.kind != "encoder-decoder" else heads.measure_heads(trace, True)
     every = [label(place) for place in range(model.n_layer * model.n_head)]
     order = c.choice("order", "Order of the heads", list(SORTS), PLACE)
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         choice = c.choice("head", "Open head", [BEST, *every], "L5H11" if name == "minilm" else BEST)
     with right:
@@ -186,7 +186,7 @@ with main:
         alt=f"Arcs of weight over 0.05. Above the line where each token looks, blue for {shown[i]}, whose largest weight is {big[i].max():.2f}; below it who looks at that token, at most {big[:, i].max():.2f}.",
         shape=f"weights [query {n} × key {n}]",
         made_by="Above in blue: where the framed token looks (pale: the others). Below in vermilion: who looks at it. Click a word to frame it.",
-        on_select=halves.whole(token_clicked),
+        on_select=parts.whole(token_clicked),
     ))  # fmt: skip
     for place, (title, shares, role) in zip(st.columns(2), (
         (f"Where {word(i)} looks", weights[i], "query"),
@@ -247,7 +247,7 @@ side, main = lab.section(
 )
 with side:
     can = getattr(model, "can_switch_heads", True)
-    chosen_off = c.several("off", "Heads that are off", every, disabled=not can, on_change=halves.everything)
+    chosen_off = c.several("off", "Heads that are off", every, disabled=not can, on_change=parts.everything)
     open_too = c.switch("open_off", f"The open head ({label(opened)}) as well", True, disabled=not can)
 gone = sorted({every.index(h) for h in chosen_off} | ({opened} if open_too else set())) if can else []
 off = frozenset(divmod(p, model.n_head) for p in gone)

@@ -53,7 +53,7 @@ def default_unit() -> int:
 
 def pick_force(c: Controls) -> tuple[Force, ...]:
     gate = c.choice("gate", "Hold a gate", (FREE, *GATES), FREE)
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         value = c.slider("value", "at", 0.0, 1.0, 0.0, 0.05, disabled=gate == FREE)
     with right:

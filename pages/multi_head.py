@@ -53,7 +53,7 @@ EXPERIMENTS = (
 def pick_layer(c: Controls) -> tuple[Tensor, MultiHeadWeights, Tensor | None, int, str]:
     """The layer's input [token, d_model], its weights, what a token may look at, the layer's number and its maker."""
     fresh = source == "random"
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         layer = c.slider("layer", "Layer", 0, model.n_layer - 1, 0, disabled=fresh)
         d_model = c.steps("d_model", "Width D", WIDTHS, 64, disabled=not fresh)

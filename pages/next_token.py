@@ -65,16 +65,14 @@ def draw_one() -> None:
 def sampling_controls(c: Controls) -> tuple[SamplingConfig, int]:
     """How to choose, and how many tokens stand after the sentence already."""
     temperature = c.slider("temperature", "Temperature", 0.0, 2.0, 0.8, 0.1)
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         top_k = c.steps("top_k", "Top-k", TOP_K, "10")
         seed = c.seed()
     with right:
         top_p = c.slider("top_p", "Top-p", 0.05, 1.0, 0.9, 0.05)
         drawn = c.slider("drawn", "Tokens drawn", 0, MOST_DRAWN, 0)
-    st.button(
-        "Draw the next token", key="next_token_draw", on_click=draw_one, disabled=drawn == MOST_DRAWN, width="stretch"
-    )
+    c.button("draw", "Draw the next token", draw_one, disabled=drawn == MOST_DRAWN)
     return SamplingConfig(temperature, 0 if top_k == KEEP_ALL else int(top_k), top_p, seed), drawn
 
 

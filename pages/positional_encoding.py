@@ -37,7 +37,7 @@ EXPERIMENTS = (
 
 def pick(c: Controls) -> tuple[PositionalConfig, int, int]:
     """The encoding, the position t and the offset φ."""
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     by_formula = scheme != "learned"
     with left:
         n = c.steps("positions", "Positions", (8, 16, 32, 64, 128, 256), 32)
@@ -55,7 +55,7 @@ lab = Lab("positional-encoding")
 with lab.controls(EXPERIMENTS) as c:
     sentence = c.sentence()
     scheme = c.segments("scheme", "Positions are", ("sinusoidal", "learned", "rotary"), "sinusoidal")
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         reader = c.choice(
             "reader", "Learned by", list(READERS), "minilm", show=READERS.__getitem__, disabled=scheme != "learned"

@@ -55,7 +55,7 @@ def pick_config(c: Controls) -> RaceConfig:
     fixed = source == TRAINED
     singular = c.slider("singular", "Largest singular value σ of W_hh", 0.1, 4.0, 0.9, 0.05, disabled=fixed)
     n_step = c.slider("n_step", "Steps T", 2, 200, 60, disabled=fixed)
-    left, right = st.columns(2)
+    left, right = c.columns(2)
     with left:
         n_hidden = c.steps("n_hidden", "Hidden size", (4, 8, 16, 32, 64), 32, disabled=fixed)
         orthogonal = c.switch(

@@ -18,10 +18,11 @@ MAX_TICKS = 40  # beyond, names are drawn at every second, third ... cell
 
 
 def nice_limit(z: Array, share: float = 1.0) -> float:
-    """The smallest of 1, 2, 5 × 10ⁿ that holds that ``share`` of the finite |values|: steps that a small move seldom
+    """The smallest of 1, 2, 5 × 10ⁿ that holds at least that ``share`` of the finite |values|: steps that a small move seldom
     crosses. Below 1, the few values beyond the limit take the end colour."""
     finite = np.abs(z[np.isfinite(z)])
-    top = float(np.quantile(finite, share)) if finite.size else 0.0
+    at = math.ceil(share * (finite.size - 1))
+    top = float(np.partition(finite.ravel(), at)[at]) if finite.size else 0.0
     if top == 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(top))

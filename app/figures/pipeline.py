@@ -46,10 +46,9 @@ def attention(
     blocks = [
         _block(q, "query %{y}<br>q[%{x}] = %{z:.3f}", limit, look, "x2", "y"),
         _block(k.T, "key %{x}<br>k[%{y}] = %{z:.3f}", limit, look, "x", "y2"),
-        _block(v, "key %{customdata}<br>v[%{x}] = %{z:.3f}", limit, look, "x3", "y3"),
+        _block(v, "key %{y}<br>v[%{x}] = %{z:.3f}", limit, look, "x3", "y3"),
         _block(output, "output of %{y}<br>dimension %{x} = %{z:.3f}", limit, look, "x3", "y"),
     ]
-    blocks[2]["customdata"] = np.array([[t] * v.shape[1] for t in tokens]) if v.size <= 2048 else None
     extra = heatmap.hatch(masked, look) if masked is not None else []
     i, j = pick
     shapes = [
@@ -65,7 +64,9 @@ def attention(
         xaxis2=heatmap.axis(None, q.shape[1], look, domain=LEFT, anchor="y"),
         yaxis2=heatmap.axis(None, k.shape[1], look, down=True, domain=TOP, anchor="x"),
         xaxis3=heatmap.axis(None, v.shape[1], look, domain=RIGHT, anchor="y"),
-        yaxis3=heatmap.axis(None, n_key, look, down=True, domain=TOP, anchor="x3"),
+        yaxis3=heatmap.axis(  # names for the hover alone
+            tokens, n_key, look, down=True, most=n_key, domain=TOP, anchor="x3", showticklabels=False
+        ),
         shapes=shapes,
         annotations=_titles(q, k, v, stages[shown], look),
         updatemenus=[_morph(stages, shown, look)],

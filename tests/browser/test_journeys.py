@@ -10,7 +10,7 @@ SLUGS = [station.slug for station in syllabus.built()]
 
 # What is drawn, as the browser holds it, and what is said of it.
 NUMBERS = """() => JSON.stringify([...document.querySelectorAll('.js-plotly-plot')].map(p => p.data.map(t => t.z && (t.z.bdata || t.z)))
-    .concat([...document.querySelectorAll('.st-key-lab_notice')].map(n => n.innerText)))"""
+    .concat([...document.querySelectorAll('[class*=st-key-lab_version_]')].map(n => n.innerText)))"""
 OVERFLOW = """() => { const m = document.querySelector('[data-testid=stMain]');
     return Math.max(m.scrollWidth - m.clientWidth, document.documentElement.scrollWidth - innerWidth) }"""
 

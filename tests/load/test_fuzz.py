@@ -65,7 +65,7 @@ def test_a_button_below_works_right_after_a_move_above(address):
 def test_the_walk_finds_a_page_that_raises(server, monkeypatch):
     """The walk must be able to fail: here every run is answered with what a page that raises sends."""
 
-    async def broken(self, fragment):
+    async def broken(self):
         self.elements = {}
         raise fuzz.ScriptError("planted")
 

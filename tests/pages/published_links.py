@@ -135,7 +135,7 @@ def main(names: list[str]) -> None:
     for entry in held["links"]:
         if "numbers" in entry and not set(names) & set(entry["rests_on"]):
             continue
-        compute._run.clear()  # what is cached asks for no model
+        compute._run.cache_clear()  # what is cached asks for no model
         entry |= shown(*open_link(entry["link"]))
         print(entry["link"], entry["rests_on"], flush=True)
     used = {model for entry in held["links"] for model in entry["rests_on"]}

@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-import streamlit as st
 
+from app import compute
 from models import checkpoints
 from tests.pages.opening import HOME, SLUGS, fine, open_page, words
 
@@ -51,9 +51,9 @@ def weights(monkeypatch, tmp_path):
     folder = tmp_path / "weights"
     shutil.copytree(checkpoints.weights_dir(), folder)
     monkeypatch.setenv("ATTENTION_LAB_WEIGHTS", str(folder))
-    st.cache_resource.clear()
+    compute.forget()
     yield folder
-    st.cache_resource.clear()
+    compute.forget()
 
 
 def test_a_missing_model_is_one_sentence_and_the_page_goes_on(weights):

@@ -13,10 +13,10 @@ def forget(monkeypatch):
     """Each test asks anew."""
     monkeypatch.delenv("ATTENTION_LAB_HUB", raising=False)
     compute._refused.clear()
-    compute._foreign.clear()
+    compute._foreign.cache_clear()
     yield
     compute._refused.clear()
-    compute._foreign.clear()
+    compute._foreign.cache_clear()
 
 
 @pytest.mark.parametrize(

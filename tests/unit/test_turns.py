@@ -1,0 +1,74 @@
+"""Few runs at a time, and nobody waits for ever."""
+
+import threading
+import time
+
+import pytest
+
+from app import turns
+
+
+def everyone(n, work):
+    threads = [threading.Thread(target=work) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_only_so_many_have_their_turn_and_all_get_one():
+    now, most, done, lock = [], [], [], threading.Lock()
+
+    def work():
+        with turns.turn():
+            with lock:
+                now.append(1)
+                most.append(len(now))
+            time.sleep(0.002)
+            with lock:
+                now.pop()
+                done.append(1)
+
+    everyone(12, work)
+    assert len(done) == 12
+    assert max(most) <= turns.AT_ONCE
+
+
+def test_a_turn_within_a_turn_takes_no_other():
+    def work():
+        with turns.turn(), turns.turn(), turns.turn():
+            pass
+        with turns.turn():
+            pass
+
+    everyone(turns.AT_ONCE * 3, work)
+    assert turns._free._value == turns.AT_ONCE
+
+
+def test_who_has_waited_long_goes_ahead(monkeypatch):
+    monkeypatch.setattr(turns, "PATIENCE", 0.01)
+    slow = threading.Event()
+    holders = [threading.Thread(target=lambda: hold(slow)) for _ in range(turns.AT_ONCE)]
+    for thread in holders:
+        thread.start()
+    while turns._free._value:
+        time.sleep(0.001)
+    with turns.turn():
+        assert not slow.is_set(), "the others are still at it"
+    slow.set()
+    for thread in holders:
+        thread.join(20)
+    assert turns._free._value == turns.AT_ONCE, "who went ahead gives back nothing that it did not have"
+
+
+def hold(event):
+    with turns.turn():
+        event.wait(20)
+
+
+def test_a_turn_ends_with_an_exception_too():
+    with pytest.raises(ZeroDivisionError), turns.turn():
+        1 / 0  # noqa: B018
+    assert turns._free._value == turns.AT_ONCE
+    assert 0 <= turns.quiet_for() < 20
