@@ -15,6 +15,7 @@ from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.errors import StreamlitInvalidLayoutContextError
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import journal, parts, pictures, share, syllabus, takeaway, theme, tour
@@ -147,7 +148,10 @@ class Lab:
 
     def formula(self, latex: str, live: str) -> None:
         """The formula in KaTeX, its symbols in the role colours (``theme.latex``), and this page's values in it."""
-        self._formula.markdown(f"${latex}$ &emsp; {live}")
+        try:
+            self._formula.markdown(f"${latex}$ &emsp; {live}")
+        except StreamlitInvalidLayoutContextError:  # a whole run has begun meanwhile and forgotten the place: this one is over
+            st.rerun()
 
     def tint(self, role: str, symbol: str | None = None) -> str:
         """A role's letter for a formula, in its colour."""

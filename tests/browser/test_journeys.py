@@ -98,3 +98,34 @@ def test_a_click_opens_a_cell_and_the_stages_morph_without_the_server(visit):
     assert page.evaluate(NUMBERS) != before
     assert len(page.sent) == asked, "no rerun was asked for"
     assert not page.faults
+
+
+def test_a_moved_slider_draws_the_picture_and_stays_on_the_way_back(visit):
+    """A move draws no control anew; the browser, the address and the session still agree on where it stands."""
+    page = visit("attention")
+    slider = page.locator(".st-key-attention_layer input[type=range]")
+    page.evaluate("document.querySelector('.st-key-attention_layer').dataset.same = 'yes'")
+    slider.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+        settle(page)
+    assert "attention_layer=5" in page.url
+    assert page.evaluate("document.querySelector('.st-key-attention_layer').dataset.same") == "yes"
+    assert page.evaluate("document.activeElement.closest('.st-key-attention_layer') !== null"), "the focus stays"
+    moved = page.evaluate(NUMBERS)
+    assert "Layer 5, head 1" in page.locator(".st-key-lab_stage").inner_text()
+
+    page.locator(".st-key-lab_lower h3").first.scroll_into_view_if_needed()
+    settle(page)
+    whole = page.evaluate(NUMBERS)
+    assert visit(page.url.split("/", 3)[3]).evaluate(NUMBERS) == whole, "a friend sees the same, above and below"
+
+    page.get_by_role("link", name="→").click()
+    settle(page)
+    page.get_by_role("link", name="← Attention").click()
+    settle(page)
+    assert page.locator(".st-key-attention_layer input[type=range]").input_value() == "5"
+    assert "attention_layer=5" in page.url
+    assert page.evaluate(NUMBERS) == whole
+    assert moved != "[]"
+    assert not page.faults

@@ -41,14 +41,17 @@ def test_no_move_of_any_visitor_raises(server):
     assert sum(seen.values()) >= SESSIONS * MOVES
     assert len(seen) >= 6, f"the walk is varied: {seen}"
     assert server.process.poll() is None
-    assert "Traceback" not in server.log()
+    log = server.log()
+    assert "Traceback" not in log, log[log.index("Traceback") - 300 :][:4000]
 
 
 def test_a_button_below_works_right_after_a_move_above(address):
     """The lower half of a page is older for a moment; what stands there must still work."""
 
     async def press():
-        async with fuzz.Wanderer(address, "rnn-gradients") as visitor:
+        async with fuzz.Wanderer(
+            address, "rnn-gradients", {"rnn_gradients_seed": "97"}
+        ) as visitor:  # nobody else trains it
             await visitor.settle()
             slider = next(s for s in visitor.all("slider") if key_of(s) == "rnn_gradients_singular")
             state = WidgetState(id=slider.id)
