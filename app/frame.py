@@ -150,8 +150,8 @@ class Lab:
         """The formula in KaTeX, its symbols in the role colours (``theme.latex``), and this page's values in it."""
         try:
             self._formula.markdown(f"${latex}$ &emsp; {live}")
-        except StreamlitInvalidLayoutContextError:  # a whole run has begun meanwhile and forgotten the place: this one is over
-            st.rerun()
+        except StreamlitInvalidLayoutContextError:
+            st.rerun()  # a whole run has begun meanwhile and forgotten the place: this one is over
 
     def tint(self, role: str, symbol: str | None = None) -> str:
         """A role's letter for a formula, in its colour."""

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 State = Literal["absent", "waiting", "running", "done", "cancelled", "left", "overtime", "failed"]
 LIVE = ("waiting", "running")
+LOOK = 0.08  # seconds between two looks of all visitors together
 log = logging.getLogger(__name__)
 
 
@@ -125,6 +126,12 @@ class Jobs:
             self._fill()
             return self._describe(key, visitor)
 
+    def pace(self, least: float) -> float:
+        """Seconds between two looks of one visitor: the more look on, the less often each does."""
+        with self._lock:
+            watchers = sum(len(job.seen) for job in self._jobs.values() if job.state in LIVE)
+        return max(least, watchers * LOOK)
+
     def cancel(self, key: Hashable, visitor: str = "") -> None:
         """This visitor no longer wants it; it stops once nobody does."""
         with self._lock:
@@ -222,4 +229,4 @@ def _be_nice() -> None:
 
 _SHARED = Jobs()
 atexit.register(_SHARED.close)
-start, status, cancel = _SHARED.start, _SHARED.status, _SHARED.cancel
+start, status, cancel, pace = _SHARED.start, _SHARED.status, _SHARED.cancel, _SHARED.pace

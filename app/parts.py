@@ -165,6 +165,20 @@ def everything() -> None:
         st.rerun()
 
 
+def polled(seconds: float | None) -> Callable[[Callable[[], None]], Any]:
+    """A place within a part that runs again by itself every so many seconds, or never; in turn with everybody else."""
+
+    def decorate(draw: Callable[[], None]) -> Any:
+        @wraps(draw)
+        def in_turn() -> None:
+            with turns.turn():
+                draw()
+
+        return st.fragment(in_turn, run_every=seconds)
+
+    return decorate
+
+
 def _is_alone() -> bool:
     """Is this the run of one part?"""
     context = get_script_run_ctx()

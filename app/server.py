@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import stat
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +30,8 @@ from app.gate import Gate
 from app.headers import SecurityHeaders
 
 log = logging.getLogger(__name__)
+SWITCH = 0.0005  # seconds; a script asks for the interpreter many times a run, and from a training that computes it
+# would get it only after Python's 5 ms each time
 PATIENCE = 60.0  # seconds for one page on the first walk; a page that takes longer is left to its first visitor
 
 
@@ -73,6 +76,7 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     await _walk(["", *(station.slug for station in syllabus.built())])
     await asyncio.to_thread(compute.freeze)
     send_at_once()
+    sys.setswitchinterval(SWITCH)
     remember_options()
     log.info("ready after %.1f s", time.perf_counter() - began)
     yield {}

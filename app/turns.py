@@ -8,13 +8,15 @@ other they are done sooner, each of them.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore, local
-from time import monotonic
+from time import monotonic, sleep
 
 AT_ONCE = 2
+COURTESY = 0.1  # seconds
 PATIENCE = 0.5  # seconds; whoever waited so long goes ahead, so that a model that is being loaded stops nobody
 
 _free = BoundedSemaphore(AT_ONCE)
 _thread = local()
+_here: set[object] = set()  # those who have a turn or wait for one
 _latest = 0.0  # when the latest turn ended
 
 
@@ -25,14 +27,25 @@ def turn() -> Iterator[None]:
         yield
         return
     global _latest
+    me = object()
+    _here.add(me)
     mine = _free.acquire(timeout=PATIENCE)
     _thread.has_turn = True
     try:
         yield
     finally:
         _thread.has_turn, _latest = False, monotonic()
+        _here.discard(me)
         if mine:
             _free.release()
+
+
+def make_way() -> None:
+    """For work in the background, between two of its steps: visitors who have a turn or wait for one go first, for a
+    moment, so that it still gets on in a busy class."""
+    until = monotonic() + COURTESY
+    while _here and monotonic() < until:
+        sleep(0.001)
 
 
 def quiet_for() -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from app import syllabus
 from benchmarks import documents, load, paint, picture, table
-from benchmarks.servers import ROOT, Server, load_now, machine, serving
+from benchmarks.servers import ROOT, Server, load_now, machine, serving, wait_until_it_answers
 
 PICTURE = ROOT / "assets" / "pictures" / "benchmarks.svg"
 
@@ -66,6 +66,7 @@ def largest(effort: Effort) -> dict[str, Any]:
     """The largest picture: bytes of a move, and seconds from the key press to its new pixels."""
     print("the largest picture", flush=True)
     with serving("tiles") as server:
+        wait_until_it_answers(server)
         cost = asyncio.run(load.page_cost(server, "", 3))
         with paint.chromium() as browser:
             pixels = paint.press_to_pixels(browser, server.address, "", cost.key, effort.presses)

@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 from torch.nn import functional as F
 
-from app import compute, jobs, language, model_menu, model_proofs, text
+from app import compute, jobs, language, model_menu, model_proofs, parts, text, turns
 from app.controls import Controls
 from app.figures import characters, charts, choice, tokens
 from app.figures import lens as lens_figure
@@ -160,7 +160,7 @@ def stop_run() -> None:
     st.session_state["next_token_running"] = None
 
 
-@st.fragment(run_every=0.25 if running else None)
+@parts.polled(0.25 if running else None)
 def write() -> None:
     """The text so far; while a run goes on, one token more at every tick."""
     kept, count = st.session_state.get("next_token_written", (None, 0))
@@ -309,7 +309,10 @@ was_live = jobs.status(job, visitor).live and jobs.status(job, visitor).joined
 
 def start_training() -> None:
     if not jobs.start(
-        job, lambda: induction_race.race(TOY, toy_seed), progress=lambda r: r.step / r.n_step, visitor=visitor
+        job,
+        lambda: induction_race.race(TOY, toy_seed, turns.make_way),
+        progress=lambda r: r.step / r.n_step,
+        visitor=visitor,
     ):
         st.session_state["next_token_full"] = True
 
@@ -346,7 +349,7 @@ def training_words(status: jobs.JobStatus, now: RaceStep) -> None:
     )
 
 
-@st.fragment(run_every=0.8 if was_live else None)
+@parts.polled(jobs.pace(0.8) if was_live else None)
 def training_panel() -> None:
     """Polls only while something moves; the end redraws the page once."""
     status = jobs.status(job, visitor)

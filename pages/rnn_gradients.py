@@ -10,7 +10,7 @@ import streamlit as st
 import torch
 from torch import Tensor, nn
 
-from app import compute, jobs, text
+from app import compute, jobs, parts, text, turns
 from app.controls import Controls
 from app.figures import backward, charts
 from app.figures.backward import Line, power
@@ -275,7 +275,7 @@ was_live = jobs.status(job, visitor).live
 def start_recall() -> None:
     if not jobs.start(
         job,
-        lambda: train_live(recall_config, recall_seed),
+        lambda: train_live(recall_config, recall_seed, turns.make_way),
         progress=lambda r: r.step / recall_config.n_update,
         visitor=visitor,
     ):
@@ -313,7 +313,7 @@ def recall_words(status: jobs.JobStatus, latest: RecallStep) -> None:
     )
 
 
-@st.fragment(run_every=0.7 if was_live else None)
+@parts.polled(jobs.pace(0.7) if was_live else None)
 def recall_panel() -> None:
     """Polls only while something moves; starting and ending redraw the page once."""
     status = jobs.status(job, visitor)

@@ -25,8 +25,8 @@ def layers(name):
 
 
 def levels(weights):
-    """Weights as the tiled picture holds them: 0 to 254 in one byte."""
-    return np.clip(weights.numpy() * 254, 0, 254).astype(np.uint8)
+    """Weights as the tiled picture holds them: 1 to 255 in one byte."""
+    return 1 + np.clip(weights.numpy() * 254, 0, 254).astype(np.uint8)
 
 
 def tile(sheet, number, across, size, gap=1):

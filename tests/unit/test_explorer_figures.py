@@ -24,8 +24,8 @@ def test_every_head_has_one_place_and_a_click_reports_it(n_layer, n_head):
     place = grid.order.index(picked)
     assert marks.text[place] == f"head {picked}"
     x, y = int(marks.x[place]), int(marks.y[place])
-    assert np.asarray(sheet.z)[y, x] == 254  # the tile under the mark is the picked one
-    assert (np.asarray(sheet.z) == 254).sum() == 25
+    assert np.asarray(sheet.z)[y, x] == 255  # the tile under the mark is the picked one
+    assert (np.asarray(sheet.z) == 255).sum() == 25
 
 
 def test_a_ranked_atlas_stands_in_the_given_order():
