@@ -147,6 +147,7 @@ class Look:
             "yaxis": axis,
             "showlegend": False,
             "uirevision": "keep",
+            "datarevision": 1,  # a figure's arrays never change: new ones are a new figure
         }  # fmt: skip
         return base | more
 

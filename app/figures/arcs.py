@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
-from app.figures.base import figure
+from app.figures.base import figure, unseen
 from app.theme import Look
 
 Array = np.ndarray
@@ -39,12 +39,10 @@ def arcs(
     ]
     sizes = [weights[pick, at] for at in range(n)], [weights[at, pick] for at in range(n)]
     hover = f"looked at by {tokens[pick]}: %{{customdata[0]:.3f}}<br>looks at {tokens[pick]}: %{{customdata[1]:.3f}}"
-    unseen = {"marker": {"opacity": 0}}
     marks = {
-        "type": "scatter", "x": np.arange(n, dtype=np.uint8), "y": np.zeros(n, dtype=np.uint8), "mode": "markers",
+        "type": "scatter", "x": np.arange(n, dtype=np.uint8), "y": np.zeros(n, dtype=np.uint8),
         "customdata": np.array(sizes, dtype=np.float32).T, "text": list(tokens), "hovertemplate": "%{text}<br>" + hover + "<extra></extra>",
-        "marker": {"opacity": 0, "size": 40, "symbol": "square"}, "selected": unseen, "unselected": unseen,
-    }  # fmt: skip
+    } | unseen(40)  # fmt: skip
     band = _band(tokens)
     top = max(1.0, *(_span(part) / 2 for part in (others, row)))
     bottom = max(1.0, _span(column) / 2)

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
-from app.figures.base import Drawing, figure
+from app.figures.base import Drawing, figure, unseen
 from app.theme import FONT_SIZE, Look, mix
 
 Array = np.ndarray
@@ -51,9 +51,8 @@ def norms(
         traces += _beyond(line, steps, colour, hover, custom)
     if click:
         y = np.clip(np.nan_to_num(lines[0].log10, nan=0.0), low, high).astype(np.float32)
-        unseen = {"marker": {"opacity": 0}}
-        traces.append({"type": "scatter", "mode": "markers", "x": steps, "y": y, "hoverinfo": "skip", "showlegend": False,
-                       "marker": {"opacity": 0, "size": 26}, "selected": unseen, "unselected": unseen})  # fmt: skip
+        marks = {"type": "scatter", "x": steps, "y": y, "hoverinfo": "skip", "showlegend": False}
+        traces.append(marks | unseen(26))
     axis = {
         "gridcolor": look.faint,
         "zeroline": False,

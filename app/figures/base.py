@@ -50,6 +50,15 @@ def figure(
     return Drawing({"data": list(traces), "layout": layout} | ({"frames": list(frames)} if frames else {}))
 
 
+def unseen(size: int) -> dict[str, Any]:
+    """What makes a scatter's marks squares of ``size`` pixels that take the pointer and cannot be seen: one of them is
+    drawn, the browser knows of all."""
+    hidden = {"marker": {"opacity": 0}}
+    marker = {"opacity": 0, "size": size, "symbol": "square", "maxdisplayed": 1}
+    return {"mode": "markers", "marker": marker, "selected": hidden, "unselected": hidden}
+
+
+SHORT = 600  # numbers
 SENT = {"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8"}  # fmt: skip
 
 
@@ -63,13 +72,19 @@ def _narrow(value: np.ndarray) -> np.ndarray:
 
 
 def _sendable(value: Any) -> Any:
-    """Plotly's wire form: typed arrays where the dtype allows, lists of texts and whole numbers otherwise."""
+    """Plotly's wire form: typed arrays where the dtype allows, lists of texts and whole numbers otherwise.
+
+    Short rows of numbers are lists as well: a second drawing, which Streamlit asks Plotly for straight after the first,
+    is then found to change nothing (``Look.layout``: ``datarevision``), and costs a tenth.
+    """
     if isinstance(value, dict):
         return {name: _sendable(part) for name, part in value.items() if part is not None or name == "template"}
     if isinstance(value, np.ndarray):
         value = _narrow(value)
         if (sent := SENT.get(value.dtype.name)) is None or not value.size or not value.ndim:
             return value.tolist()
+        if value.ndim == 1 and value.size <= SHORT:
+            return [float(f"{number:.9g}") for number in value.tolist()] if sent == "f4" else value.tolist()
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
         return {"dtype": sent, "bdata": data} | ({"shape": ", ".join(map(str, value.shape))} if value.ndim > 1 else {})
     if isinstance(value, (list, tuple)):

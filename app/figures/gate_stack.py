@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
-from app.figures.base import figure
+from app.figures.base import figure, unseen
 from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
@@ -93,7 +93,7 @@ def stack(
             n_step,
             yaxis=f"y{len(bands) + 1}",
             hoverinfo="skip",
-            marker={"opacity": 0, "size": 9, "symbol": "square"},
+            **unseen(9),
         )
     )
     layout["xaxis"] = heatmap.axis(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from app.figures.base import Drawing, figure
+from app.figures.base import Drawing, figure, unseen
 from app.theme import FONT_SIZE, Look
 
 Array = np.ndarray
@@ -115,10 +115,9 @@ def clickable(rows: int, columns: int, **more: Any) -> dict[str, Any]:
     They lie over the heatmap, so they carry the hover text too (pass ``hovertemplate`` and ``customdata``).
     """
     y, x = np.divmod(np.arange(rows * columns), columns)
-    unseen = {"marker": {"opacity": 0}}
     dtype = np.uint8 if max(rows, columns) < 256 else np.uint16
-    return {"type": "scatter", "mode": "markers", "x": x.astype(dtype), "y": y.astype(dtype), "hoverinfo": "none",
-            "marker": {"opacity": 0, "size": 14, "symbol": "square"}, "selected": unseen, "unselected": unseen} | more  # fmt: skip
+    at = {"x": x.astype(dtype), "y": y.astype(dtype)}
+    return {"type": "scatter", "hoverinfo": "none"} | at | unseen(14) | more
 
 
 def outline(x: float, y: float, wide: float, tall: float, colour: str, **more: Any) -> dict[str, Any]:
@@ -246,10 +245,7 @@ def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit
     }
     every = np.arange(n_map)
     x, y = (every % columns) * wide + (n_column - 1) / 2, (every // columns) * tall + (n_row - 1) / 2
-    unseen = {"marker": {"opacity": 0}}
-    marks = {"type": "scatter", "mode": "markers", "x": x, "y": y, "text": list(titles),
-             "hovertemplate": "%{text}<extra></extra>", "selected": unseen, "unselected": unseen,
-             "marker": {"opacity": 0, "size": mark, "symbol": "square"}}  # fmt: skip
+    marks = {"type": "scatter", "x": x, "y": y, "text": list(titles), "hovertemplate": "%{text}<extra></extra>"}
     shapes = []
     for number in {*off, *(() if pick is None else (pick,))}:
         down, across = divmod(number, columns)
@@ -265,4 +261,4 @@ def tiled(maps: Array, look: Look, titles: Sequence[str], *, columns: int, limit
              "showarrow": False, "font": {"color": look.ink if a == pick else look.quiet}} for a, name in enumerate(names)
         ], margin={"l": 4, "r": 4, "t": 26 if names else 8, "b": 8},
     )  # fmt: skip
-    return figure([tile, marks], layout)
+    return figure([tile, marks | unseen(mark)], layout)

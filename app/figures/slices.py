@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.figures import heatmap
-from app.figures.base import figure
+from app.figures.base import figure, unseen
 from app.theme import FONT_SIZE, Look, mix
 
 Array = np.ndarray
@@ -108,10 +108,8 @@ def _targets(block: Block, start: int, n_token: int) -> dict[str, Any]:
     n_row = min(n_token, 2)
     row, index = np.divmod(np.arange(n_row * block.cuts), block.cuts)
     width = block.z.shape[1] / block.cuts
-    unseen = {"marker": {"opacity": 0}}
     return {
-        "type": "scatter", "mode": "markers", "x": (start + (index + 0.5) * width - 0.5).astype(np.float32),
+        "type": "scatter", "x": (start + (index + 0.5) * width - 0.5).astype(np.float32),
         "y": ((row + 0.5) * n_token / n_row - 0.5).astype(np.float32), "customdata": index.astype(np.uint8),
-        "marker": {"opacity": 0, "size": 30, "symbol": "square"}, "selected": unseen, "unselected": unseen,
         "hovertemplate": f"{block.name} of head %{{customdata}}: {width:g} of its {block.z.shape[1]} columns<extra></extra>",
-    }  # fmt: skip
+    } | unseen(30)  # fmt: skip
