@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from app.figures import room
+
 
 class Drawing(go.Figure):
     """A figure that stays the plain dictionaries it was made of until somebody asks for Plotly's objects.
@@ -39,8 +41,12 @@ class Drawing(go.Figure):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """What is sent to the browser: arrays as base64 of their own dtype."""
-        return _sendable(self.__dict__["_spec"]) if "_spec" in self.__dict__ else super().to_dict()
+        """What is sent to the browser: arrays as base64 of their own dtype, and room for what stands around the plot."""
+        if "_spec" not in self.__dict__:
+            return super().to_dict()
+        spec = self.__dict__["_spec"]
+        layout = spec["layout"] | {"margin": room.margin(spec["data"], spec["layout"])}
+        return _sendable(spec | {"layout": layout})
 
 
 def figure(
@@ -58,7 +64,7 @@ def unseen(size: int) -> dict[str, Any]:
     return {"mode": "markers", "marker": marker, "selected": hidden, "unselected": hidden}
 
 
-SHORT = 600  # numbers
+SHORT = 2048  # numbers
 SENT = {"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8"}  # fmt: skip
 
 

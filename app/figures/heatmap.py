@@ -57,7 +57,7 @@ def trace(
 def colour_bar(title: str, look: Look, **more: Any) -> dict[str, Any]:
     """A slim scale beside a heatmap; pass as ``colorbar`` together with ``showscale=True``."""
     return {"title": {"text": title, "side": "right", "font": {"size": FONT_SIZE}}, "thickness": 12, "outlinewidth": 0,
-            "tickfont": {"size": FONT_SIZE}, "nticks": 5, "xpad": 4} | more  # fmt: skip
+            "tickfont": {"size": FONT_SIZE}, "nticks": 5, "x": 1.0, "xpad": 7} | more  # fmt: skip
 
 
 def axis(
@@ -183,8 +183,8 @@ def heatmap(
         text = {} if named is None else {"text": [cell for row in named for cell in row]}
         traces.append(clickable(n_row, n_column, hovertemplate=hover, customdata=z.astype(np.float32).ravel(), **text))
     slanted = not _short(columns) if tilt is None else tilt
-    x = axis(columns, n_column, look, most=most, title={"text": column_title}, tickangle=-60 if slanted else 0)
-    y = axis(rows, n_row, look, down=True, most=most, title={"text": row_title})
+    x = axis(columns, n_column, look, most=most, tickangle=-60 if slanted else 0, **_title(column_title))
+    y = axis(rows, n_row, look, down=True, most=most, **_title(row_title))
     x |= {"showline": True, "mirror": True, "linecolor": look.faint}  # a map of zeros keeps its edge
     y |= {"showline": True, "mirror": True, "linecolor": look.faint}
     if square:
@@ -193,6 +193,10 @@ def heatmap(
     shapes = [outline(pick[1], pick[0], 1, 1, look.ink)] if pick else []
     layout = look.layout(xaxis=x, yaxis=y, height=height, shapes=shapes, dragmode=False, clickmode="event+select")
     return figure(traces, layout)
+
+
+def _title(words: str) -> dict[str, Any]:
+    return {"title": {"text": words}} if words else {}  # an empty one would take its room all the same
 
 
 def cell_names(rows: Sequence[str] | None, columns: Sequence[str] | None, column_title: str) -> list[list[str]] | None:

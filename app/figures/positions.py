@@ -40,7 +40,7 @@ def table(
     """
     n_row, n_column = z.shape
     cell = heatmap.trace(z, look, "signed", limit=limit, showscale=True)
-    cell |= {"y": list(names[:n_row]), "colorbar": heatmap.colour_bar(value_name, look, x=1.0)}
+    cell |= {"y": list(names[:n_row]), "colorbar": heatmap.colour_bar(value_name, look, xpad=4)}
     if z.size > MANY:
         cell |= _levels(z, limit, cell["colorbar"]) | {
             "hovertemplate": "position %{y}<br>dimension %{x}<extra></extra>"
