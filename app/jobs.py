@@ -26,7 +26,8 @@ from typing import Any, Literal
 
 State = Literal["absent", "waiting", "running", "done", "cancelled", "left", "overtime", "failed"]
 LIVE = ("waiting", "running")
-LOOK = 0.08  # seconds between two looks of all visitors together
+LOOK = 0.15  # seconds between two looks at a job of all its visitors together
+LONGEST = 8.0  # seconds between two looks of one visitor; well below the patience with one who does not look
 log = logging.getLogger(__name__)
 
 
@@ -54,6 +55,11 @@ class JobStatus:
     def live(self) -> bool:
         """Whether it still moves, so that polling pays."""
         return self.state in LIVE
+
+    def pace(self, least: float) -> float:
+        """Seconds between two looks of one visitor: more for those who wait in line, and the more look on."""
+        wanted = 2 + self.place / 4 if self.state == "waiting" else self.watchers * LOOK
+        return min(max(least, wanted), LONGEST)
 
 
 @dataclass
@@ -125,12 +131,6 @@ class Jobs:
             self._sweep()
             self._fill()
             return self._describe(key, visitor)
-
-    def pace(self, least: float) -> float:
-        """Seconds between two looks of one visitor: the more look on, the less often each does."""
-        with self._lock:
-            watchers = sum(len(job.seen) for job in self._jobs.values() if job.state in LIVE)
-        return max(least, watchers * LOOK)
 
     def cancel(self, key: Hashable, visitor: str = "") -> None:
         """This visitor no longer wants it; it stops once nobody does."""
@@ -229,4 +229,4 @@ def _be_nice() -> None:
 
 _SHARED = Jobs()
 atexit.register(_SHARED.close)
-start, status, cancel, pace = _SHARED.start, _SHARED.status, _SHARED.cancel, _SHARED.pace
+start, status, cancel = _SHARED.start, _SHARED.status, _SHARED.cancel

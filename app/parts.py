@@ -166,11 +166,12 @@ def everything() -> None:
 
 
 def polled(seconds: float | None) -> Callable[[Callable[[], None]], Any]:
-    """A place within a part that runs again by itself every so many seconds, or never; in turn with everybody else."""
+    """A place within a part that runs again by itself every so many seconds, or never; after those who moved something."""
 
     def decorate(draw: Callable[[], None]) -> Any:
         @wraps(draw)
         def in_turn() -> None:
+            turns.make_way()
             with turns.turn():
                 draw()
 

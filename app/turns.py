@@ -41,8 +41,10 @@ def turn() -> Iterator[None]:
 
 
 def make_way() -> None:
-    """For work in the background, between two of its steps: visitors who have a turn or wait for one go first, for a
-    moment, so that it still gets on in a busy class."""
+    """For what nobody's hand waits for, between two of its steps: visitors who have a turn or wait for one go first, for
+    a moment, so that it still gets on in a busy class."""
+    if getattr(_thread, "has_turn", False):
+        return
     until = monotonic() + COURTESY
     while _here and monotonic() < until:
         sleep(0.001)

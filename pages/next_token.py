@@ -304,7 +304,7 @@ with place_of_film:
     film = c.slider("film", "Once it has stopped: how far into the film to look, %", 0, 100, 100, 5)
 job = ("induction", TOY, toy_seed)
 visitor = st.session_state.setdefault("visitor", uuid.uuid4().hex)
-was_live = jobs.status(job, visitor).live and jobs.status(job, visitor).joined
+job_then = jobs.status(job, visitor)
 
 
 def start_training() -> None:
@@ -349,7 +349,7 @@ def training_words(status: jobs.JobStatus, now: RaceStep) -> None:
     )
 
 
-@parts.polled(jobs.pace(0.8) if was_live else None)
+@parts.polled(job_then.pace(0.8) if job_then.live and job_then.joined else None)
 def training_panel() -> None:
     """Polls only while something moves; the end redraws the page once."""
     status = jobs.status(job, visitor)
@@ -384,7 +384,7 @@ def training_panel() -> None:
             tensors={"weights": maps},
             made_by="Layer 0 above, layer 1 below. Framed: the best induction head; its stripe runs one place right of the token's earlier copy.",
         ))  # fmt: skip
-    if (status.live and status.joined) != was_live:
+    if (status.state, status.joined) != (job_then.state, job_then.joined):
         st.rerun()
 
 

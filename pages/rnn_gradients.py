@@ -269,7 +269,7 @@ with main:
 recall_config, recall_seed = RecallConfig(), config.seed
 job = ("recall", recall_config, recall_seed)
 visitor = st.session_state.setdefault("visitor", uuid.uuid4().hex)
-was_live = jobs.status(job, visitor).live
+job_then = jobs.status(job, visitor)
 
 
 def start_recall() -> None:
@@ -313,9 +313,9 @@ def recall_words(status: jobs.JobStatus, latest: RecallStep) -> None:
     )
 
 
-@parts.polled(jobs.pace(0.7) if was_live else None)
+@parts.polled(job_then.pace(0.7) if job_then.live else None)
 def recall_panel() -> None:
-    """Polls only while something moves; starting and ending redraw the page once."""
+    """Polls only while something moves; its start, its turn in the line and its end redraw the page once."""
     status = jobs.status(job, visitor)
     latest: RecallStep = status.latest or compute.run(untrained, recall_seed)
     left, right = st.columns([2, 5], gap="medium")
@@ -333,7 +333,7 @@ def recall_panel() -> None:
             shape=f"accuracy [distance {len(recall_config.distances)}]",
             made_by=f"{recall_config.n_hidden} hidden units each, one pair of networks a distance, seed {recall_seed}, 256 fresh sequences a point.",
         ))  # fmt: skip
-    if status.live != was_live:
+    if status.state != job_then.state:
         st.rerun()
 
 

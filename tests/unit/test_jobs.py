@@ -187,3 +187,11 @@ def test_closing_ends_what_runs_and_waits_and_starts_nothing_more():
     jobs.start("more", next_film)
     assert jobs.status("more").state == "waiting"
     assert next_film.opened == 0
+
+
+def test_who_waits_in_line_looks_less_often_and_soon_enough_to_stay():
+    running, many = JobStatus("running", watchers=1), JobStatus("running", watchers=40)
+    next_in_line, last = JobStatus("waiting", place=1), JobStatus("waiting", place=40)
+    assert running.pace(0.7) == 0.7 < next_in_line.pace(0.7) < last.pace(0.7)
+    assert many.pace(0.7) > running.pace(0.7)
+    assert max(many.pace(0.7), last.pace(0.7), JobStatus("running", watchers=10_000).pace(0.7)) < Jobs().patience

@@ -72,3 +72,21 @@ def test_a_turn_ends_with_an_exception_too():
         1 / 0  # noqa: B018
     assert turns._free._value == turns.AT_ONCE
     assert 0 <= turns.quiet_for() < 20
+
+
+def test_the_background_makes_way_for_a_moment():
+    slow = threading.Event()
+    holder = threading.Thread(target=lambda: hold(slow))
+    holder.start()
+    while not turns._here:
+        time.sleep(0.001)
+    began = time.monotonic()
+    turns.make_way()
+    assert time.monotonic() - began >= turns.COURTESY, "somebody has a turn"
+    with turns.turn():
+        began = time.monotonic()
+        turns.make_way()
+        assert time.monotonic() - began < turns.COURTESY, "who has a turn does not wait for itself"
+    slow.set()
+    holder.join(20)
+    assert not turns._here
