@@ -222,9 +222,9 @@ class Jobs:
 
 
 def _be_nice() -> None:
-    """On Linux a thread has a priority of its own: visitors' clicks go before training."""
+    """On Linux a thread has a priority of its own: whatever a visitor waits for goes before training."""
     with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 _SHARED = Jobs()
