@@ -1,13 +1,14 @@
 """Training in front of the reader without costing the others: a few background jobs for all visitors together.
 
-A job is an iterator of frozen records, advanced on a thread of its own. At most two run at a time over all visitors,
+A job is an iterator of frozen records, advanced on a thread of its own; a training's comes from a process of its own
+(``app/workshop.py``), so that the thread only waits. At most two run at a time over all visitors,
 the rest wait in a line that shows each one's place. The same request by several visitors runs once and is shared. A
 job ends when its iterator does, when its time is up, when everyone who asked has cancelled, or when none of them has
 looked for a while: a visitor who closed the page stops costing.
 
 A page starts a job from a button's callback and polls it from a fragment (``run_every``):
 
-    jobs.start(("recall", config, seed), lambda: train_live(config, seed), progress=..., visitor=visitor)
+    jobs.start(("recall", config, seed), lambda: workshop.film("recall", config, seed), progress=..., visitor=visitor)
     status = jobs.status(("recall", config, seed), visitor)
 
 No streamlit in here: the visitor's name is whatever the page takes for one (its session's id).
@@ -15,17 +16,22 @@ No streamlit in here: the visitor's name is whatever the page takes for one (its
 
 import atexit
 import logging
-import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Hashable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 State = Literal["absent", "waiting", "running", "done", "cancelled", "left", "overtime", "failed"]
 LIVE = ("waiting", "running")
+ENDED = {
+    "overtime": "Stopped at the time limit; what was learned by then is kept.",
+    "failed": "The training failed; the log says why. It can be started again.",
+    "cancelled": "Stopped.",
+    "left": "Stopped, because nobody looked.",
+}
 LOOK = 0.15  # seconds between two looks at a job of all its visitors together
 LONGEST = 8.0  # seconds between two looks of one visitor; well below the patience with one who does not look
 log = logging.getLogger(__name__)
@@ -56,6 +62,11 @@ class JobStatus:
         """Whether it still moves, so that polling pays."""
         return self.state in LIVE
 
+    @property
+    def ended(self) -> str:
+        """Why it stopped before its end, as a sentence; empty where there is nothing to explain."""
+        return ENDED.get(self.state, "")
+
     def pace(self, least: float) -> float:
         """Seconds between two looks of one visitor: more for those who wait in line, and the more look on."""
         wanted = 2 + self.place / 4 if self.state == "waiting" else self.watchers * LOOK
@@ -64,7 +75,7 @@ class JobStatus:
 
 @dataclass
 class _Job:
-    make: Callable[[], Iterator[Any]]
+    make: Callable[[], Generator[Any]]
     progress_of: Callable[[Any], float]
     state: State = "waiting"
     history: list[Any] = field(default_factory=list)
@@ -96,7 +107,7 @@ class Jobs:
     def start(
         self,
         key: Hashable,
-        make: Callable[[], Iterator[Any]],
+        make: Callable[[], Generator[Any]],
         *,
         progress: Callable[[Any], float] = lambda record: 0.0,
         visitor: str = "",
@@ -104,7 +115,7 @@ class Jobs:
         """Ask for the job ``key``, or join those who did. A finished one is not run again.
 
         Args:
-            make: opens the iterator; called on the job's own thread. What it yields must be frozen.
+            make: opens the generator; called on the job's own thread. What it yields must be frozen.
             progress: how far a record is, 0 to 1.
 
         Returns:
@@ -199,16 +210,15 @@ class Jobs:
 
     def _run(self, job: _Job) -> None:
         """The job's thread: one record after the other while it is wanted."""
-        _be_nice()
         state: State = "done"
         try:
-            for record in job.make():
-                with self._lock:
-                    self._sweep()
-                    if job.state != "running":
-                        return
-                    job.history.append(record)
-                time.sleep(0.001)  # whoever waits for the interpreter goes first
+            with closing(job.make()) as records:
+                for record in records:
+                    with self._lock:
+                        self._sweep()
+                        if job.state != "running":
+                            return
+                        job.history.append(record)
         except Exception:
             log.exception("a background job failed")
             state = "failed"
@@ -219,12 +229,6 @@ class Jobs:
                     self._end(job, state)
                 self._sweep()
                 self._fill()
-
-
-def _be_nice() -> None:
-    """On Linux a thread has a priority of its own: whatever a visitor waits for goes before training."""
-    with suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 _SHARED = Jobs()

@@ -30,8 +30,8 @@ from app.gate import Gate
 from app.headers import SecurityHeaders
 
 log = logging.getLogger(__name__)
-SWITCH = 0.0005  # seconds; a script asks for the interpreter many times a run, and from a training that computes it
-# would get it only after Python's 5 ms each time
+SWITCH = 0.02  # seconds a thread may keep the interpreter from the others; with Python's 5 ms a class hands it round so
+# often that everybody is a fifth later
 PATIENCE = 60.0  # seconds for one page on the first walk; a page that takes longer is left to its first visitor
 
 
@@ -68,7 +68,7 @@ async def _walk(pages: list[str]) -> None:
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     """From the start of the process to its end: everything is warm when this hands over to the server."""
-    from app import compute, syllabus
+    from app import compute, delivery, syllabus
 
     began = time.perf_counter()
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # an address holds the visitor's sentence
@@ -78,6 +78,7 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     send_at_once()
     sys.setswitchinterval(SWITCH)
     remember_options()
+    delivery.in_batches()
     log.info("ready after %.1f s", time.perf_counter() - began)
     yield {}
 

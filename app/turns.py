@@ -12,7 +12,9 @@ from time import monotonic, sleep
 
 AT_ONCE = 2
 COURTESY = 0.1  # seconds
-PATIENCE = 0.5  # seconds; whoever waited so long goes ahead, so that a model that is being loaded stops nobody
+PATIENCE = (
+    0.5  # seconds without the end of a turn; who waits then goes ahead: a model that is being loaded stops nobody
+)
 
 _free = BoundedSemaphore(AT_ONCE)
 _thread = local()
@@ -29,7 +31,8 @@ def turn() -> Iterator[None]:
     global _latest
     me = object()
     _here.add(me)
-    mine = _free.acquire(timeout=PATIENCE)
+    while not (mine := _free.acquire(timeout=PATIENCE)) and quiet_for() < PATIENCE:
+        pass  # others were served meanwhile: it is a long line, and nobody holds it up
     _thread.has_turn = True
     try:
         yield

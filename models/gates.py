@@ -105,7 +105,7 @@ def torch_differences(text: str, unit: int, step: int) -> tuple[float, float, fl
     x, weights = model.inputs(text), lstm_weights(model)
     trace, layer = trace_lstm(x, weights), torch_lstm(weights)
     hidden, (_, cell) = layer(x)
-    gap = float((hidden - trace.hidden).abs().max()), float((cell[0] - trace.cell[-1]).abs().max())
+    gap = float((hidden.detach() - trace.hidden).abs().max()), float((cell[0].detach() - trace.cell[-1]).abs().max())
     start = trace.cell[step].clone().requires_grad_()
     state = (trace.output[step] * torch.tanh(start))[None], start[None]
     end = layer(x[step + 1 :], state)[1][1][0] if step + 1 < len(x) else start

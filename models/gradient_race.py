@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models.alphabet import SYMBOLS, encode_characters
 from models.charmodel import char_model
-from models.lstm import LSTMGradient, LSTMTrace, LSTMWeights, gradient_lstm, random_lstm, sensitivity_lstm, trace_lstm
+from models.lstm import LSTMGradient, LSTMTrace, LSTMWeights, forth_and_back_lstm, random_lstm, sensitivity_lstm
 from models.recurrent import (
     Activation,
     Loss,
@@ -77,13 +77,14 @@ def race(config: RaceConfig) -> Race:
     read, target = characters_of(config)
     x, weights, lstm, losses = _parts(config, read, target)
     return Race(
-        tuple(read),
-        target,
-        weights,
-        trace_rnn(x, weights, losses[0]),
-        trace_lstm(x, lstm),
-        gradient_lstm(x, lstm, losses[1]),
+        tuple(read), target, weights, trace_rnn(x, weights, losses[0]), *forth_and_back_lstm(x, lstm, losses[1])
     )
+
+
+def rnn_alone(config: RaceConfig) -> RNNTrace:
+    """The half of ``race`` that is the RNN's."""
+    x, weights, _, losses = _parts(config, *characters_of(config))
+    return trace_rnn(x, weights, losses[0])
 
 
 def felt(config: RaceConfig) -> tuple[Sensitivity, Sensitivity]:

@@ -8,7 +8,7 @@ two layers: a head that writes each token's predecessor beside it, and a head th
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -131,13 +131,10 @@ def copy_loss(logits: Tensor, ids: Tensor, periods: Tensor) -> Tensor:
     return (nats * known).sum() / known.sum()
 
 
-def train_live(
-    config: InductionConfig, seed: int, between: Callable[[], None] = lambda: None
-) -> Iterator[InductionStep]:
+def train_live(config: InductionConfig, seed: int) -> Iterator[InductionStep]:
     """Train, and show the model before the first step and after every ``config.every`` and the last.
 
-    All is drawn from the seed on the CPU: the same config and seed give the same film. ``between`` is called after each
-    step: whoever must go first may do so there.
+    All is drawn from the seed on the CPU: the same config and seed give the same film.
     """
     model = build(config, seed)
     generator = torch.Generator().manual_seed(seed + 1)
@@ -152,7 +149,6 @@ def train_live(
             loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-        between()
         if step % config.every == 0 or step == config.steps:
             yield _look(model, probe, periods, step)
 

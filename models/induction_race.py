@@ -1,6 +1,6 @@
 """The induction toy and its one-layer control, trained side by side on equal texts, as a film of small records."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,9 +30,9 @@ class RaceStep:
         return layer, head
 
 
-def race(config: InductionConfig, seed: int, between: Callable[[], None] = lambda: None) -> Iterator[RaceStep]:
-    """Train both from one seed; they see the same sequences in the same order. ``between`` as in ``train_live``."""
-    films = (train_live(replace(config, n_layer=layers), seed, between) for layers in (2, 1))
+def race(config: InductionConfig, seed: int) -> Iterator[RaceStep]:
+    """Train both from one seed; they see the same sequences in the same order."""
+    films = (train_live(replace(config, n_layer=layers), seed) for layers in (2, 1))
     for two, one in zip(*films, strict=True):
         yield _record(config, two, one)
 

@@ -131,12 +131,19 @@ def gradient_lstm(
     x: Tensor, weights: LSTMWeights, loss: Loss | None = None, forces: Sequence[Force] = ()
 ) -> LSTMGradient:
     """‖∂L/∂h_t‖ and ‖∂L/∂c_t‖ for every step; the loss reads h_T, by default as ``trace_rnn`` does."""
+    return forth_and_back_lstm(x, weights, loss, forces)[1]
+
+
+def forth_and_back_lstm(
+    x: Tensor, weights: LSTMWeights, loss: Loss | None = None, forces: Sequence[Force] = ()
+) -> tuple[LSTMTrace, LSTMGradient]:
+    """What ``trace_lstm`` and ``gradient_lstm`` give, from one pass forward."""
     with torch.enable_grad():
-        _, cells, hiddens = _unroll(x.detach().clone().requires_grad_(), weights, forces, None)
+        trace, cells, hiddens = _unroll(x.detach().clone().requires_grad_(), weights, forces, None)
         value = (loss or last_readout(weights.n_hidden, 0))(hiddens[-1])
         grads = torch.autograd.grad(value, [*hiddens, *cells], materialize_grads=True)
     norms = [backward_norms(torch.stack(part)) for part in (grads[: len(x)], grads[len(x) :])]
-    return LSTMGradient(float(value.detach()), norms[0], norms[1])
+    return trace, LSTMGradient(float(value.detach()), norms[0], norms[1])
 
 
 def sensitivity_lstm(x: Tensor, weights: LSTMWeights, spectral: bool = True) -> Sensitivity:

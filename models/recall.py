@@ -6,7 +6,7 @@ that also trains on short distances learns the long ones from them: it is *learn
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -100,11 +100,11 @@ def recall_batch(config: RecallConfig, distance: int, n: int, generator: torch.G
     return F.one_hot(ids, config.n_input).float(), symbol
 
 
-def train_live(config: RecallConfig, seed: int, between: Callable[[], None] = lambda: None) -> Iterator[RecallStep]:
+def train_live(config: RecallConfig, seed: int) -> Iterator[RecallStep]:
     """Train every pair, reporting before the first update, every ``report_every`` and at the end.
 
     Stop iterating to cancel. Batches and initial weights come from the run's own generator, so the runs of two
-    visitors do not meet. ``between`` is called after each update of a net: whoever must go first may do so there.
+    visitors do not meet.
     """
     generator = torch.Generator().manual_seed(seed)
     pairs = {distance: {kind: RecallNet(kind, config, generator) for kind in KINDS} for distance in config.distances}
@@ -116,7 +116,6 @@ def train_live(config: RecallConfig, seed: int, between: Callable[[], None] = la
             x, symbol = recall_batch(config, distance, config.batch, generator)
             for net in pair.values():
                 _update(net, optimisers[net], x, symbol)
-                between()
         seconds = time.monotonic() - begun
         done = step == config.n_update or seconds >= config.seconds
         if done or step % config.report_every == 0:

