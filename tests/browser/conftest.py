@@ -22,6 +22,12 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
+# Whether a script runs or something waits for its data, and whether the page changed.
+STATE = """[document.querySelector("[data-testid=stApp]")?.dataset.testScriptState !== "notRunning"
+    || !!document.querySelector("[data-testid=stStatusWidget], [data-testid=stSkeleton]"),
+    document.querySelectorAll("*").length + location.href]"""
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The app as `make run` starts it, from a foreign working directory; its address."""
@@ -89,12 +95,11 @@ def visit(browser, server):
 def settle(page) -> None:
     """Until the script has run and the page has stopped changing."""
     still, last = 0, None
-    for _ in range(200):
-        page.wait_for_timeout(150)
-        running = page.locator("[data-testid=stStatusWidget], [data-testid=stSkeleton]").count()
-        now = page.evaluate("document.querySelectorAll('*').length + location.href")
+    for _ in range(300):
+        page.wait_for_timeout(100)
+        running, now = page.evaluate(STATE)
         still = still + 1 if now == last and not running else 0
         last = now
-        if still >= 4:
+        if still >= 5:  # twice as long as the lower part waits for the hand to rest
             return
     raise AssertionError("the page did not settle")

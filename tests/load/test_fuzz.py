@@ -10,7 +10,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from benchmarks import fuzz
 from benchmarks.visitor import Visitor, key_of
-from tests.load.test_visitor import apart
+from tests.conftest import apart
 
 pytestmark = pytest.mark.xdist_group("browser")
 SESSIONS, MOVES = 4, 30

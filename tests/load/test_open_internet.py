@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app import headers
 from benchmarks.visitor import Visitor
-from tests.load.test_visitor import apart
+from tests.conftest import apart
 
 pytestmark = pytest.mark.xdist_group("browser")
 EVIL = {"Origin": "https://evil.example"}

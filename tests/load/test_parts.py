@@ -7,7 +7,7 @@ import pytest
 from app import parts, syllabus
 from benchmarks.load import MAIN_CONTROL
 from benchmarks.visitor import Visitor, control, positions
-from tests.load.test_visitor import apart
+from tests.conftest import apart
 
 pytestmark = pytest.mark.xdist_group("browser")
 LONE = MAIN_CONTROL | {"bpe-merges": "bpe_merges_step"}  # controls on which no other depends

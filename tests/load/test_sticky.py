@@ -18,8 +18,8 @@ from websockets.exceptions import InvalidStatus
 
 from benchmarks.servers import Server
 from benchmarks.visitor import Visitor, control, positions
+from tests.conftest import apart
 from tests.load.replicas import Balanced, Client, balanced
-from tests.load.test_visitor import apart
 
 pytestmark = [
     pytest.mark.xdist_group("browser"),

@@ -15,8 +15,8 @@ from app import syllabus
 from benchmarks.fuzz import Wanderer
 from benchmarks.servers import serving, wait_until_it_answers
 from benchmarks.visitor import ScriptError, Visitor, control, positions
+from tests.conftest import apart
 from tests.load.broken import SECRET
-from tests.load.test_visitor import apart
 
 pytestmark = pytest.mark.xdist_group("browser")
 SLUGS = ["", *(station.slug for station in syllabus.built())]

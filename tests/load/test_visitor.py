@@ -1,20 +1,14 @@
 """Visitors by websocket, as the benchmarks send them, on the app as served."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from benchmarks.visitor import Visitor, control, positions
+from tests.conftest import apart
 
 pytestmark = pytest.mark.xdist_group("browser")
 SECRET, MARK = "The river was cold.", "river"
-
-
-def apart(coroutine):
-    """Run it on a thread of its own: Playwright keeps an event loop on the one the tests run on."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
 
 
 def test_a_visitor_moves_a_slider_and_gets_a_new_figure(address):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from app import delivery
+from tests.conftest import apart
 
 
 class Session:
@@ -70,7 +71,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(runtime):
             await asyncio.sleep(0.001)
         return session, server
 
-    session, server = asyncio.run(run())
+    session, server = apart(run())
     assert session.heard == server.sent == list(range(2000))
     assert session.called < 2000, "some went together"
 
@@ -91,7 +92,7 @@ def test_two_scripts_of_one_session_are_both_heard(runtime):
             await asyncio.sleep(0.001)
         return session.heard
 
-    heard = asyncio.run(run())
+    heard = apart(run())
     for name in "ab":
         assert [n for who, n in heard if who == name] == list(range(500))
 
@@ -105,9 +106,9 @@ def test_who_has_left_is_let_go_and_who_is_away_keeps_the_messages(runtime):
         await asyncio.sleep(0.01)
         return session, server
 
-    _, server = asyncio.run(run(Server, "into the void"))
+    _, server = apart(run(Server, "into the void"))
     assert server.left == [("one", "socket")]
-    session, server = asyncio.run(run(lambda s: Server(s, connected=False), "hello"))
+    session, server = apart(run(lambda s: Server(s, connected=False), "hello"))
     assert session.queue == ["hello"], "until the browser is back"
     assert (server.sent, server.left) == ([], [])
 
@@ -123,7 +124,7 @@ def test_the_loop_is_woken_from_its_own_thread_and_from_others():
         await asyncio.to_thread(delivery._wake, server)
         await asyncio.wait_for(woken.wait(), 5)
 
-    asyncio.run(run())
+    apart(run())
 
 
 def test_streamlit_still_has_what_is_replaced():
