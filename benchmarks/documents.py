@@ -48,7 +48,8 @@ def capacity(result: dict[str, Any]) -> str:
     memory = (
         f"Memory of one process: {result['app']['memory_idle']:.0f} MB after its first visitor, "
         f"{result['app']['memory_pages']:.0f} MB once every page was visited, "
-        f"{result['app']['classes'][-1]['memory_after']:.0f} MB after the classes."
+        f"{result['app']['classes'][-1]['memory_after']:.0f} MB after the classes. "
+        f"The two trainings that may run at a time: {result['app']['fair']['memory']:.0f} MB together, in processes of their own."
     )
     machine = result["machine"]
     about = f"Measured {machine['date']} on {machine['cores']} cores of {machine['cpu']}."

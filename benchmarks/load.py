@@ -62,6 +62,7 @@ class FairCost:
     quiet_p95: float
     busy_p95: float
     errors: int
+    memory: float  # MB of the processes that train
 
 
 @dataclass
@@ -154,9 +155,10 @@ async def fairness(server: Server, page: str, moving: int, training: int, second
     trainers = [asyncio.create_task(_train(server, n, pressed, over, errors)) for n in range(training)]
     await pressed.wait()
     busy = await a_class(server, page, moving, seconds)
+    memory = server.trainers()
     over.set()
     await asyncio.gather(*trainers)
-    return FairCost(moving, training, quiet.p95, busy.p95, quiet.errors + busy.errors + len(errors))
+    return FairCost(moving, training, quiet.p95, busy.p95, quiet.errors + busy.errors + len(errors), memory)
 
 
 async def _train(server: Server, number: int, pressed: asyncio.Barrier, over: asyncio.Event, errors: list[str]) -> None:

@@ -38,8 +38,15 @@ class Server:
 
     def memory(self) -> float:
         """Resident memory in MB."""
-        shown = subprocess.run(["ps", "-o", "rss=", "-p", str(self.process.pid)], capture_output=True, text=True)
-        return int(shown.stdout) / 1024
+        return self._resident("-p")
+
+    def trainers(self) -> float:
+        """Resident memory in MB of the processes that train for it."""
+        return self._resident("--ppid")
+
+    def _resident(self, whose: str) -> float:
+        shown = subprocess.run(["ps", "-o", "rss=", whose, str(self.process.pid)], capture_output=True, text=True)
+        return sum(map(int, shown.stdout.split())) / 1024
 
     def log(self) -> str:
         """All that it has printed so far."""

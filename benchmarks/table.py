@@ -67,7 +67,7 @@ def fair(cost: dict[str, Any]) -> str:
     return (
         f"{cost['training']} visitors all press *Train both* at once, each for another network, and look on: for {cost['moving']} others "
         f"who move a slider, p95 goes from {cost['quiet_p95'] * 1000:.0f} to {cost['busy_p95'] * 1000:.0f} ms ({ratio:.1f}×), "
-        f"{cost['errors']} errors."
+        f"{cost['errors']} errors. The two trainings that run at a time have processes of their own, of {cost['memory']:.0f} MB together."
     )
 
 

@@ -14,6 +14,11 @@ NUMBERS = """() => JSON.stringify([...document.querySelectorAll('.js-plotly-plot
 OVERFLOW = """() => { const m = document.querySelector('[data-testid=stMain]');
     return Math.max(m.scrollWidth - m.clientWidth, document.documentElement.scrollWidth - innerWidth) }"""
 
+# Sides of the pictures at the top where Plotly needed more room than it was given, and so drew a second time.
+DRAWN_TWICE = """() => [...document.querySelectorAll(".st-key-lab_upper .js-plotly-plot")].flatMap((plot) => {
+  const { _size: taken, margin: given } = plot._fullLayout;
+  return ["l", "r", "t", "b"].filter((side) => taken[side] > given[side] + 1).map((side) => [side, given[side], taken[side]]);
+})"""
 
 HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) :red[x] $\\frac{1}{2}$ <b>b</b>"
 PLANTED = """document.querySelectorAll("img[src='x'], a[href^='javascript']").length
@@ -43,6 +48,7 @@ def test_a_page_on_a_desk_and_its_link_on_a_phone_in_the_dark(visit, slug):
     box = main_figure(page)
     assert box["y"] + box["height"] <= 900, "question, formula, controls and main figure fit the first screenful"
     assert page.evaluate(OVERFLOW) <= 2
+    assert page.evaluate(DRAWN_TWICE) == [], "app/figures/room.py set the room aside"
     page.locator("[class*='_experiment_'] button").nth(1).click()
     settle(page)
     mine = page.evaluate(NUMBERS)

@@ -73,18 +73,3 @@ def test_the_page_that_opens_off_line_saves_both(browser, tmp_path):
     assert name == "a_figure.png"
     assert colours_of(png) > 3
     context.close()
-
-
-DRAWN_ANEW = """() => [...document.querySelectorAll(".st-key-lab_upper .js-plotly-plot")].flatMap((plot) => {
-  const { _size: taken, margin: given } = plot._fullLayout;
-  return ["l", "r", "t", "b"].filter((side) => taken[side] > given[side] + 1).map((side) => [side, given[side], taken[side]]);
-})"""
-
-
-@pytest.mark.parametrize("slug", ["attention", "lstm-gates", "multi-head", "causal-mask", "positional-encoding", "head-explorer", "next-token"])  # fmt: skip
-def test_plotly_finds_the_room_that_it_needs_and_draws_once(visit, slug):
-    page = visit(slug)
-    page.wait_for_function("document.querySelector('.st-key-lab_upper .js-plotly-plot')?._fullLayout?._size")
-    page.wait_for_timeout(500)
-    assert page.evaluate(DRAWN_ANEW) == []
-    assert not page.faults

@@ -30,7 +30,7 @@ RESULT = {
     "machine": ABOUT,
     "floor": server({"": page(0.010, 0.1)}, 80.0, 85.0),
     "app": server({"attention": page(0.025, math.nan), "": page(math.nan, math.nan)}, 400.0, 430.0)
-    | {"fair": {"moving": 10, "training": 50, "quiet_p95": 0.02, "busy_p95": 0.05, "errors": 3}},
+    | {"fair": {"moving": 10, "training": 50, "quiet_p95": 0.02, "busy_p95": 0.05, "errors": 3, "memory": 400.0}},
     "largest": {"size": 700_000.0, "p50": 0.1, "pixels": 0.6},
 }
 
@@ -51,6 +51,7 @@ def test_the_table_gives_each_figure_with_its_ratio_to_the_floor():
     assert "| 3.00 " in klass, "30 MB of 10 visitors"
     assert "1 (1.0×)" not in klass, "errors are counted, not compared"
     assert "from 20 to 50 ms (2.5×), 3 errors" in said
+    assert "of 400 MB together" in said
     assert "0.70 MB a move, and 0.60 s" in said
 
 
