@@ -14,20 +14,22 @@ class Session:
     """What delivery needs of Streamlit's session: it hears events and keeps messages until they are sent."""
 
     def __init__(self, loop):
-        self.id, self.loop, self.called = "one", loop, 0
+        self.id, self._event_loop, self.called = "one", loop, 0
         self.heard, self.queue = [], []
 
     def _call_soon_on_event_loop(self, callback):
         self.called += 1
-        self.loop.call_soon_threadsafe(callback)
+        self._event_loop.call_soon_threadsafe(callback)
 
     def _handle_scriptrunner_event_on_event_loop(self, number, *, message):
         self.heard.append(number)
         self.queue.append(message)
 
-    def flush_browser_queue(self):
-        queue, self.queue = self.queue, []
-        return queue
+
+def flush(session):
+    """Streamlit's own: empties the queue."""
+    queue, session.queue = session.queue, []
+    return queue
 
 
 class Server:
@@ -52,6 +54,7 @@ class Server:
 @pytest.fixture
 def runtime(monkeypatch):
     """Says which server is the runtime."""
+    monkeypatch.setattr(delivery, "_flush", flush)
     return lambda server: monkeypatch.setattr(delivery, "Runtime", SimpleNamespace(instance=lambda: server))
 
 
@@ -67,7 +70,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(runtime):
 
         thread = threading.Thread(target=script)
         thread.start()
-        while thread.is_alive() or len(session.heard) < 2000:
+        while thread.is_alive() or len(server.sent) < 2000:
             await asyncio.sleep(0.001)
         return session, server
 
@@ -111,6 +114,30 @@ def test_who_has_left_is_let_go_and_who_is_away_keeps_the_messages(runtime):
     session, server = apart(run(lambda s: Server(s, connected=False), "hello"))
     assert session.queue == ["hello"], "until the browser is back"
     assert (server.sent, server.left) == ([], [])
+
+
+def test_a_visitor_is_never_sent_more_at_once_than_streamlit_lets_wait(runtime, monkeypatch):
+    monkeypatch.setattr(delivery, "MOST", 10)
+    monkeypatch.setattr(delivery, "PAUSE", 0.001)
+
+    async def run():
+        session = Session(asyncio.get_running_loop())
+        server = Server(session)
+        runtime(server)
+        for number in range(25):
+            delivery._put(session, number, message=number)
+        at_once = []
+        while len(server.sent) < 30:
+            await asyncio.sleep(0)
+            at_once.append(len(server.sent))
+            if len(server.sent) == 20:  # Streamlit's loop asks in between
+                session.queue += range(25, 30)
+                assert delivery._nothing_left(session) == []
+        return server.sent, at_once
+
+    sent, at_once = apart(run())
+    assert sent == list(range(30)), "in order, whoever asks"
+    assert max(b - a for a, b in zip([0, *at_once], at_once, strict=False)) == 10
 
 
 def test_the_loop_is_woken_from_its_own_thread_and_from_others():
