@@ -33,7 +33,7 @@ class _Mail:
 def in_batches() -> None:
     """Once a process, before the first visitor."""
     AppSession._on_scriptrunner_event = _put  # type: ignore[assignment,method-assign]
-    AppSession.flush_browser_queue = _nothing_left  # type: ignore[method-assign]
+    AppSession.flush_browser_queue = _nothing_left  # type: ignore[assignment,method-assign]
     Runtime._enqueued_some_message = _wake  # type: ignore[assignment,method-assign]
 
 

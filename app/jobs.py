@@ -8,7 +8,7 @@ looked for a while: a visitor who closed the page stops costing.
 
 A page starts a job from a button's callback and polls it from a fragment (``run_every``):
 
-    jobs.start(("recall", config, seed), lambda: workshop.film("recall", config, seed), progress=..., visitor=visitor)
+    jobs.start(("recall", config, seed), partial(workshop.film, "recall", config, seed), visitor=visitor)
     status = jobs.status(("recall", config, seed), visitor)
 
 No streamlit in here: the visitor's name is whatever the page takes for one (its session's id).
@@ -76,7 +76,6 @@ class JobStatus:
 @dataclass
 class _Job:
     make: Callable[[], Generator[Any]]
-    progress_of: Callable[[Any], float]
     state: State = "waiting"
     history: list[Any] = field(default_factory=list)
     begun: float | None = None
@@ -109,14 +108,13 @@ class Jobs:
         key: Hashable,
         make: Callable[[], Generator[Any]],
         *,
-        progress: Callable[[Any], float] = lambda record: 0.0,
         visitor: str = "",
     ) -> bool:
         """Ask for the job ``key``, or join those who did. A finished one is not run again.
 
         Args:
-            make: opens the generator; called on the job's own thread. What it yields must be frozen.
-            progress: how far a record is, 0 to 1.
+            make: opens the generator; called on the job's own thread. What it yields must be frozen; its ``progress``, where it has
+                one, says how far it is, 0 to 1. A partial and no lambda of a page, which would keep all that the page has drawn.
 
         Returns:
             False when too many are waiting already.
@@ -127,7 +125,7 @@ class Jobs:
             if job is None or (job.state not in LIVE and job.state != "done"):
                 if sum(other.state == "waiting" for other in self._jobs.values()) >= self.most_waiting:
                     return False
-                job = _Job(make, progress)
+                job = _Job(make)
                 self._jobs[key] = job
                 self._jobs.move_to_end(key)
             job.seen[visitor] = self._clock()
@@ -174,7 +172,7 @@ class Jobs:
             return JobStatus()
         line = [other for other in self._jobs.values() if other.state == "waiting"]
         place = line.index(job) + 1 if job.state == "waiting" else 0
-        share = 1.0 if job.state == "done" else job.progress_of(job.history[-1]) if job.history else 0.0
+        share = 1.0 if job.state == "done" else getattr(job.history[-1], "progress", 0.0) if job.history else 0.0
         end = self._clock() if job.ended is None else job.ended
         seconds = 0.0 if job.begun is None else end - job.begun
         joined = visitor in job.seen

@@ -23,6 +23,11 @@ class RaceStep:
     ids: tuple[int, ...]  # the sequence of the maps
 
     @property
+    def progress(self) -> float:
+        """How far the training is, 0 to 1."""
+        return self.step / self.n_step
+
+    @property
     def best(self) -> tuple[int, int]:
         """(layer, head) with the highest induction score."""
         flat = [(score, layer, head) for layer, row in enumerate(self.scores) for head, score in enumerate(row)]

@@ -56,6 +56,11 @@ class RecallStep:
     accuracy: Mapping[str, tuple[float, ...]]  # on the same sequences; chance is 1 / n_symbol
     done: bool  # no further step comes
 
+    @property
+    def progress(self) -> float:
+        """How far the training is, 0 to 1."""
+        return self.step / self.config.n_update
+
     def reach(self, kind: str, enough: float = 0.95) -> int:
         """The largest distance up to which every distance is recalled with at least this accuracy; 0 for none."""
         reached = 0

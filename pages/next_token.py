@@ -2,6 +2,7 @@
 
 import math
 import uuid
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -308,12 +309,7 @@ job_then = jobs.status(job, visitor)
 
 
 def start_training() -> None:
-    if not jobs.start(
-        job,
-        lambda: workshop.film("induction", TOY, toy_seed),
-        progress=lambda r: r.step / r.n_step,
-        visitor=visitor,
-    ):
+    if not jobs.start(job, partial(workshop.film, "induction", TOY, toy_seed), visitor=visitor):
         st.session_state["next_token_full"] = True
 
 

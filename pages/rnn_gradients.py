@@ -4,6 +4,7 @@ import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -273,12 +274,7 @@ job_then = jobs.status(job, visitor)
 
 
 def start_recall() -> None:
-    if not jobs.start(
-        job,
-        lambda: workshop.film("recall", recall_config, recall_seed),
-        progress=lambda r: r.step / recall_config.n_update,
-        visitor=visitor,
-    ):
+    if not jobs.start(job, partial(workshop.film, "recall", recall_config, recall_seed), visitor=visitor):
         st.toast("Too many trainings are waiting in line just now. Try again in a minute.")
 
 

@@ -18,18 +18,26 @@ class Clock:
         return self.now
 
 
+class Third(int):
+    """A record that knows how far it is."""
+
+    @property
+    def progress(self):
+        return self / 3
+
+
 class Film:
     """An iterator whose every record waits for the test's word; remembers how often it was opened."""
 
-    def __init__(self, length=3):
-        self.length, self.opened = length, 0
+    def __init__(self, length=3, kind=int):
+        self.length, self.kind, self.opened = length, kind, 0
         self.go = threading.Semaphore(0)
 
     def __call__(self):
         self.opened += 1
         for number in range(1, self.length + 1):
             assert self.go.acquire(timeout=20)
-            yield number
+            yield self.kind(number)
 
     def let(self, count=1):
         for _ in range(count):
@@ -47,9 +55,9 @@ def until(jobs, key, wanted, visitor=""):
 
 
 def test_a_job_runs_to_its_end_and_keeps_its_records():
-    jobs, film = Jobs(), Film(3)
+    jobs, film = Jobs(), Film(3, kind=Third)
     assert jobs.status("a") == JobStatus()
-    assert jobs.start("a", film, progress=lambda record: record / 3)
+    assert jobs.start("a", film)
     film.let(2)
     half = until(jobs, "a", lambda s: len(s.history) == 2)
     assert (half.state, half.latest, half.joined) == ("running", 2, True)
