@@ -6,9 +6,6 @@ visitor without a browser walks over all pages, so that models, imports and figu
 
 import asyncio
 import logging
-import os
-import socket
-import stat
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -75,36 +72,11 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     await asyncio.to_thread(compute.warm)
     await _walk(["", *(station.slug for station in syllabus.built())])
     await asyncio.to_thread(compute.freeze)
-    send_at_once()
     sys.setswitchinterval(SWITCH)
     remember_options()
     delivery.in_batches()
     log.info("ready after %.1f s", time.perf_counter() - began)
     yield {}
-
-
-def send_at_once() -> int:
-    """TCP_NODELAY for the sockets that listen, and so for every connection they accept; returns how many there are.
-
-    Streamlit opens its socket without naming the protocol, so asyncio does not know that it is TCP, and the last
-    message of every answer waits for the acknowledgement of the one before: 40 ms, on each move of a slider.
-    """
-    found = 0
-    with suppress(OSError):  # no /proc: other systems keep their delay
-        for name in os.listdir("/proc/self/fd"):
-            with suppress(OSError):
-                if stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
-                    found += _without_delay(int(name))
-    return found
-
-
-def _without_delay(descriptor: int) -> bool:
-    with socket.socket(fileno=os.dup(descriptor)) as shared:
-        internet = shared.family in (socket.AF_INET, socket.AF_INET6) and shared.type == socket.SOCK_STREAM
-        if not internet or not shared.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return False
-        shared.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return True
 
 
 def remember_options() -> None:

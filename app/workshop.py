@@ -29,6 +29,7 @@ from models import induction_race, recall
 from models.induction import InductionConfig
 
 ROOT = Path(__file__).resolve().parent.parent
+CUT_SHORT = "the training's process ended before the training did"
 IDLE = 30.0  # seconds a worker waits for its next training
 
 
@@ -118,7 +119,7 @@ def _worker(request: dict[str, Any]) -> subprocess.Popen[bytes]:
 def _head(stream: IO[bytes]) -> dict[str, Any]:
     line = stream.readline()
     if not line.endswith(b"\n"):
-        raise RuntimeError("the training's process ended before the training did")
+        raise RuntimeError(CUT_SHORT)
     head: dict[str, Any] = json.loads(line)
     return head
 
@@ -126,7 +127,7 @@ def _head(stream: IO[bytes]) -> dict[str, Any]:
 def _exactly(stream: IO[bytes], size: int) -> bytes:
     body = stream.read(size)
     if len(body) < size:
-        raise RuntimeError("the training's process ended before the training did")
+        raise RuntimeError(CUT_SHORT)
     return body
 
 

@@ -17,22 +17,27 @@ def everyone(n, work):
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_only_so_many_have_their_turn_and_all_get_one():
-    now, most, done, lock = [], [], [], threading.Lock()
+def at_once(n, seconds):
+    """How many had their turn at the same time, as each of n found it; a turn lasts so many seconds."""
+    now, found, lock = [], [], threading.Lock()
 
     def work():
         with turns.turn():
             with lock:
                 now.append(1)
-                most.append(len(now))
-            time.sleep(0.002)
+                found.append(len(now))
+            time.sleep(seconds)
             with lock:
                 now.pop()
-                done.append(1)
 
-    everyone(12, work)
-    assert len(done) == 12
-    assert max(most) <= turns.AT_ONCE
+    everyone(n, work)
+    return found
+
+
+def test_only_so_many_have_their_turn_and_all_get_one():
+    found = at_once(12, 0.002)
+    assert len(found) == 12
+    assert max(found) <= turns.AT_ONCE
 
 
 def test_a_turn_within_a_turn_takes_no_other():
@@ -65,19 +70,7 @@ def test_who_has_waited_long_goes_ahead(monkeypatch):
 def test_a_long_line_is_no_reason_to_go_ahead(monkeypatch):
     """A hundred arrive, and each waits its turn as long as turns end."""
     monkeypatch.setattr(turns, "PATIENCE", 0.1)
-    now, most, lock = [], [], threading.Lock()
-
-    def work():
-        with turns.turn():
-            with lock:
-                now.append(1)
-                most.append(len(now))
-            time.sleep(0.02)
-            with lock:
-                now.pop()
-
-    everyone(40, work)  # the last waits four times as long as the patience
-    assert max(most) <= turns.AT_ONCE
+    assert max(at_once(40, 0.02)) <= turns.AT_ONCE, "the last waits four times as long as the patience"
 
 
 def hold(event):

@@ -20,16 +20,21 @@ TOY = InductionConfig(d_model=16, n_head=2, n_token=12, n_vocab=16, shortest=3, 
 ENDLESS = RecallConfig(distances=(1,), n_hidden=4, n_update=10**6, report_every=1)
 
 
-@pytest.fixture(autouse=True)
-def started(monkeypatch):
-    """The workers that the test starts; none of them outlives it."""
-    workers = []
+def noting(workers):
+    """Starts a process and notes it in the list."""
 
     def start(*args, **kwargs):
         workers.append(subprocess.Popen(*args, **kwargs))
         return workers[-1]
 
-    monkeypatch.setattr(workshop, "_start", start)
+    return start
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch):
+    """The workers that the test starts; none of them outlives it."""
+    workers = []
+    monkeypatch.setattr(workshop, "_start", noting(workers))
     monkeypatch.setattr(workshop, "_free", [])
     yield workers
     while workshop._free:
@@ -135,12 +140,7 @@ def test_it_has_the_lowest_priority_and_ends_with_the_server_in_the_middle_of_a_
 def watch():
     """In a process that is to be killed: say the worker's number and look on."""
     workers = []
-
-    def start(*args, **kwargs):
-        workers.append(subprocess.Popen(*args, **kwargs))
-        return workers[0]
-
-    workshop._start = start
+    workshop._start = noting(workers)
     for record in workshop.film("recall", ENDLESS, 0):
         if record.step == 0:  # it has taken its place by then
             print(workers[0].pid, flush=True)
