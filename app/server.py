@@ -65,7 +65,7 @@ async def _walk(pages: list[str]) -> None:
 @asynccontextmanager
 async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     """From the start of the process to its end: everything is warm when this hands over to the server."""
-    from app import compute, delivery, syllabus
+    from app import compute, delivery, orphans, syllabus
 
     began = time.perf_counter()
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # an address holds the visitor's sentence
@@ -75,6 +75,7 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     sys.setswitchinterval(SWITCH)
     remember_options()
     delivery.in_batches()
+    orphans.adopt()
     log.info("ready after %.1f s", time.perf_counter() - began)
     yield {}
 

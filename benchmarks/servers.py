@@ -23,7 +23,7 @@ ENTRIES = {
     "tiles": ROOT / "benchmarks" / "tiles.py",
 }
 START_LIMIT = 240.0
-PACKAGES = ("streamlit", "torch", "plotly", "numpy", "pandas")
+PACKAGES = ("streamlit", "torch", "plotly", "numpy", "pandas", *(("uvloop",) if os.name != "nt" else ()))
 
 
 @dataclass(frozen=True)
@@ -77,22 +77,25 @@ def serving(
     by: Sequence[str] = ("-m", "streamlit"),
     environment: Mapping[str, str] | None = None,
     host: str = "127.0.0.1",
+    folder: Path = ROOT,
 ) -> Iterator[Server]:
     """The app or the floor on loopback, from its start until the block ends. The port need not answer yet.
 
-    Both run from the repository's root and so with the same options, those of ``.streamlit/config.toml``.
+    Both run with the same options, those of ``.streamlit/config.toml`` in the repository's root.
 
     Args:
         by: what Python runs, where it is not Streamlit itself but a program that ends in it.
         environment: variables that differ from this program's own.
         host: the loopback address to serve on; Linux has all of 127.0.0.0/8.
+        folder: where it is started from; the app finds its files from anywhere.
     """
     port = port or free_port(host)
     command = [sys.executable, *by, "run", str(ENTRIES[name]), "--server.port", str(port),
                "--server.address", host]  # fmt: skip
     with tempfile.TemporaryFile() as log:
         born = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
+        surroundings = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=surroundings)
         try:
             yield Server(name, process, f"http://{host}:{port}", born, log)
         finally:

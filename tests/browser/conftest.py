@@ -1,25 +1,12 @@
 """The app as served, and a real Chromium looking at it."""
 
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.conftest import ROOT
-
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run", "--disable-quic"]  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 # Whether a script runs or something waits for its data, and whether the page changed.
@@ -28,27 +15,10 @@ STATE = """[document.querySelector("[data-testid=stApp]")?.dataset.testScriptSta
     document.querySelectorAll("*").length + location.href]"""
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The app as `make run` starts it, from a foreign working directory; its address."""
-    port, elsewhere = free_port(), tmp_path_factory.mktemp("elsewhere")
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py"), "--server.port", str(port),
-               "--server.address", "127.0.0.1"]  # fmt: skip
-    log = (elsewhere / "log").open("w")
-    process = subprocess.Popen(command, cwd=elsewhere, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2)
-                break
-            except OSError:
-                assert process.poll() is None, (elsewhere / "log").read_text()
-                time.sleep(0.2)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(20)
+@pytest.fixture
+def server(served):
+    """The app's address."""
+    return served.server.address
 
 
 @pytest.fixture(scope="session")

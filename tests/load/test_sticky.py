@@ -9,6 +9,7 @@ import re
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
@@ -17,7 +18,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.exceptions import InvalidStatus
 
 from benchmarks.servers import Server
-from benchmarks.visitor import Visitor, control, positions
+from benchmarks.visitor import Control, Visitor, control, positions
 from tests.conftest import apart
 from tests.load.replicas import Balanced, Client, balanced
 
@@ -51,6 +52,7 @@ class Tab:
     reader: Reader
     saw: list[bytes] = field(default_factory=list)
     query: str = ""
+    move: tuple[Control, Any] | None = None
 
     @property
     def where(self) -> str:
@@ -68,26 +70,32 @@ async def arrive(address: str, number: int, few: asyncio.Semaphore) -> Tab:
         mover = control(tab.reader)
         assert mover is not None
         places = positions(mover)
-        await tab.reader.move(mover, places[1 + number % (len(places) - 1)])
+        tab.move = mover, places[1 + number % (len(places) - 1)]
+        await tab.reader.move(*tab.move)
         await tab.reader.open()  # the whole page as it stands now: a move alone draws its upper half
         tab.saw, tab.query = tab.reader.charts(), tab.reader.query()
         assert tab.saw
         return tab
 
 
-async def come_back(tab: Tab, few: asyncio.Semaphore) -> None:
-    """What a page does when its websocket breaks: a new one, with the same cookies and the state from the address."""
+async def come_back(tab: Tab, few: asyncio.Semaphore, reload: bool) -> None:
+    """What a page does when its websocket breaks: a new one, with the same cookies. It asks for nothing then. A reader
+    who moves on asks for the fragment of the control as the dead process named it; one who reloads has the address."""
     async with few:
         await asyncio.wait_for(tab.reader._socket.wait_closed(), 30)
-        query = dict(parse_qsl(tab.query))
-        tab.reader = Reader(tab.client.address, PAGE, query, headers=tab.client.headers())
+        if reload:
+            query = dict(parse_qsl(tab.query))
+            tab.reader = Reader(tab.client.address, PAGE, query, headers=tab.client.headers())
         for _ in range(60):  # as a browser does: until the balancer has noticed, it answers 502
             with suppress(InvalidStatus):
                 await tab.reader.__aenter__()
                 break
             await asyncio.sleep(0.5)
         tab.client.keep_from(tab.reader)
-        await tab.reader.open()
+        if reload:
+            await tab.reader.open()
+        else:
+            await tab.reader.move(*tab.move)
 
 
 def sessions(server: Server) -> int:
@@ -123,7 +131,7 @@ async def stay_and_survive(here: Balanced) -> None:
     [living] = [server for server in here.servers if server is not dying]
     lost, kept = by_place
     dying.process.kill()
-    await asyncio.gather(*(come_back(tab, few) for tab in lost))
+    await asyncio.gather(*(come_back(tab, few, reload=number % 2 == 0) for number, tab in enumerate(lost)))
     assert {tab.where for tab in lost} == {kept[0].where}, "all have a cookie for the process that lives"
     assert sessions(living) == SESSIONS
     for tab in lost:
