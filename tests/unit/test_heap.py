@@ -1,13 +1,17 @@
 """Freed memory goes back to the system."""
 
 import ctypes
+import inspect
 import platform
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from app import heap
+from tests.conftest import ROOT
 
 linux = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a function of glibc")
 
@@ -33,6 +37,39 @@ def test_what_is_free_goes_back():
     assert heap.give_back()
     assert before - anonymous() > 30_000, "of 60 MB"
     library.free(last)
+
+
+THREAD = """
+import ctypes, threading
+from pathlib import Path
+from app import heap
+{anonymous}
+heap.keep_small() if {kept} else None
+library = ctypes.CDLL(None)
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def use(sizes):
+    blocks = [library.malloc(ctypes.c_size_t(size)) for size in sizes]
+    for block, size in zip(blocks, sizes):
+        ctypes.memset(block, 1, size)
+    for block in blocks:
+        library.free(block)
+use([30_000_000])  # after which glibc takes blocks and ends of that size for small
+before = anonymous()
+thread = threading.Thread(target=use, args=([1_000_000] * 40,))
+thread.start()
+thread.join()
+heap.give_back()
+print(anonymous() - before)
+"""
+
+
+@linux
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_a_thread_has_freed_goes_back(kept):
+    program = THREAD.format(anonymous=inspect.getsource(anonymous), kept=kept)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    left = int(done.stdout)
+    assert left < 6_000 if kept else left > 30_000, "kB; the C library's own way is the reason for all this"
 
 
 @linux
