@@ -11,7 +11,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from functools import lru_cache
 from threading import Condition
@@ -30,12 +30,12 @@ T = TypeVar("T")
 HOUR = 3600
 
 
-def shared(entries: int, seconds: float = HOUR) -> Any:
+def shared(entries: int, seconds: float = HOUR, key: Callable[..., Hashable] = typedkey) -> Any:
     """A function computed once per arguments, for all visitors; who asks for the same meanwhile waits for it.
 
-    The arguments must be hashable by value. Errors are not kept.
+    The arguments, or what ``key`` makes of them, must be hashable by value. Errors are not kept.
     """
-    return cached(TTLCache(entries, seconds), key=typedkey, condition=Condition())
+    return cached(TTLCache(entries, seconds), key=key, condition=Condition())
 
 
 @lru_cache(maxsize=1)
@@ -177,12 +177,18 @@ def run(function: Callable[..., T], *args: Any) -> T:
 
     The function must be pure and return something frozen: all visitors share the result.
     """
-    return _run(f"{function.__module__}.{function.__qualname__}", function, args)
+    return _run(function, *args)
 
 
-@shared(192)
-def _run(name: str, _function: Callable[..., T], args: tuple[Any, ...]) -> T:
-    return _function(*args)
+def _by_place(function: Callable[..., Any], *args: Any) -> Hashable:
+    """A function by its name and file: each run of a page defines the page's own ones anew, and they are the same."""
+    code = getattr(function, "__code__", None)
+    return typedkey(function.__module__, function.__qualname__, code and code.co_filename, *args)
+
+
+@shared(192, key=_by_place)
+def _run(function: Callable[..., T], *args: Any) -> T:
+    return function(*args)
 
 
 def forget() -> None:

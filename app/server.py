@@ -17,10 +17,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from streamlit import config
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.runtime import Runtime
+from streamlit.proto.NewSession_pb2 import CustomThemeConfig
+from streamlit.runtime import Runtime, app_session
 from streamlit.runtime.session_manager import SessionClient
 
 from app.gate import Gate
@@ -73,22 +73,29 @@ async def lifespan(_app: Any) -> AsyncIterator[dict[str, Any]]:
     await _walk(["", *(station.slug for station in syllabus.built())])
     await asyncio.to_thread(compute.freeze)
     sys.setswitchinterval(SWITCH)
-    remember_options()
+    remember_theme()
     delivery.in_batches()
     orphans.adopt()
     log.info("ready after %.1f s", time.perf_counter() - began)
     yield {}
 
 
-def remember_options() -> None:
-    """Streamlit reads its whole configuration for the nine sections of the theme at every run of a page, 0.7 ms each
-    time, and a running server's never changes. From here on each section is read once."""
-    read = lru_cache(maxsize=64)(config.get_options_for_section)
+def remember_theme() -> None:
+    """Streamlit reads its whole configuration for the six sections of the theme at every run of a page, a millisecond
+    and more each time, and a running server's never changes. From here on each section is read once."""
+    populate = app_session._populate_theme_msg
 
-    def get_options_for_section(section: str) -> dict[str, Any]:
-        return dict(read(section))
+    @lru_cache(maxsize=16)
+    def read(section: str) -> CustomThemeConfig:
+        message = CustomThemeConfig()
+        populate(message, section)
+        return message
 
-    config.get_options_for_section = get_options_for_section
+    def remembered(message: CustomThemeConfig, section: str = "theme") -> None:
+        if (held := read(section)).ByteSize():  # merging nothing would still say that the section is there
+            message.MergeFrom(held)
+
+    app_session._populate_theme_msg = remembered  # type: ignore[assignment]
 
 
 async def ready(_request: Request) -> Response:

@@ -4,8 +4,9 @@ Two kinds of weights, told apart by the config: a seeded recurrence with a chose
 and the two shipped networks, which learned to read.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ from models.recurrent import (
     trace_rnn,
 )
 
+T = TypeVar("T")
 Source = Literal["law", "trained"]
 N_FEATURE = 16  # width of a character's vector in the seeded recurrence
 INPUT_SCALE = 0.1  # small inputs leave tanh near its linear part, where the bound is nearly met
@@ -59,6 +61,16 @@ class Race:
     lstm_gradient: LSTMGradient
 
 
+class Run(Protocol):
+    """How a network's part is come by; a cache may stand behind it."""
+
+    def __call__(self, function: Callable[[RaceConfig], T], config: RaceConfig, /) -> T: ...
+
+
+def _at_once(function: Callable[[RaceConfig], T], config: RaceConfig, /) -> T:
+    return function(config)
+
+
 def characters_of(config: RaceConfig) -> tuple[str, str]:
     """(the characters read, the target). The law repeats the text up to n_step, the trained read its end."""
     if config.source == "law":
@@ -67,45 +79,83 @@ def characters_of(config: RaceConfig) -> tuple[str, str]:
     return (text[:-1], text[-1]) if len(text) > 1 else (text, "\n")
 
 
-def race(config: RaceConfig) -> Race:
+def race(config: RaceConfig, run: Run = _at_once) -> Race:
     """Forward and backward through both networks.
+
+    Args:
+        run: ``run(function, config)`` computes one network's part, or finds it: what only the other network depends on
+            stands at its default in that ``config``.
 
     Raises:
         CheckpointError: if the trained networks are asked for and are not there.
         ValueError: for a config out of range.
     """
     read, target = characters_of(config)
-    x, weights, lstm, losses = _parts(config, read, target)
-    return Race(
-        tuple(read), target, weights, trace_rnn(x, weights, losses[0]), *forth_and_back_lstm(x, lstm, losses[1])
-    )
+    weights, rnn = run(rnn_part, for_rnn(config))
+    return Race(tuple(read), target, weights, rnn, *run(lstm_part, for_lstm(config)))
 
 
-def rnn_alone(config: RaceConfig) -> RNNTrace:
-    """The half of ``race`` that is the RNN's."""
-    x, weights, _, losses = _parts(config, *characters_of(config))
-    return trace_rnn(x, weights, losses[0])
-
-
-def felt(config: RaceConfig) -> tuple[Sensitivity, Sensitivity]:
+def felt(config: RaceConfig, run: Run = _at_once) -> tuple[Sensitivity, Sensitivity]:
     """What the last state of the RNN and of the LSTM still feels of every step. Slower than ``race``."""
+    return run(rnn_felt, for_rnn(config)), run(lstm_felt, for_lstm(config))
+
+
+def for_rnn(config: RaceConfig) -> RaceConfig:
+    """The config as far as the RNN depends on it."""
+    return replace(config, forget_bias=RaceConfig.forget_bias)
+
+
+def for_lstm(config: RaceConfig) -> RaceConfig:
+    """The config as far as the LSTM depends on it."""
+    return replace(config, singular=RaceConfig.singular, spectrum=RaceConfig.spectrum, activation=RaceConfig.activation)
+
+
+def rnn_part(config: RaceConfig) -> tuple[RNNWeights, RNNTrace]:
+    """The RNN of ``race``, and what it did."""
+    x, weights, loss = _rnn(config)
+    return weights, trace_rnn(x, weights, loss)
+
+
+def lstm_part(config: RaceConfig) -> tuple[LSTMTrace, LSTMGradient]:
+    """What the LSTM of ``race`` did, there and back."""
+    x, weights, loss = _lstm(config)
+    return forth_and_back_lstm(x, weights, loss)
+
+
+def rnn_felt(config: RaceConfig) -> Sensitivity:
+    """The RNN's half of ``felt``."""
+    x, weights, _ = _rnn(config)
+    return sensitivity_rnn(x, weights, config.source == "law")
+
+
+def lstm_felt(config: RaceConfig) -> Sensitivity:
+    """The LSTM's half of ``felt``."""
+    x, weights, _ = _lstm(config)
+    return sensitivity_lstm(x, weights, spectral=False)
+
+
+def _rnn(config: RaceConfig) -> tuple[Tensor, RNNWeights, Loss]:
+    """(inputs, weights, loss): trained, or from the seed."""
     read, target = characters_of(config)
-    x, weights, lstm, _ = _parts(config, read, target)
-    spectral = config.source == "law"
-    return sensitivity_rnn(x, weights, spectral), sensitivity_lstm(x, lstm, spectral=False)
-
-
-def _parts(config: RaceConfig, read: str, target: str) -> tuple[Tensor, RNNWeights, LSTMWeights, tuple[Loss, Loss]]:
     if config.source == "trained":
-        rnn, lstm = char_model("char-rnn"), char_model("char-lstm")
-        assert isinstance(rnn.weights, RNNWeights) and isinstance(lstm.weights, LSTMWeights)  # noqa: PT018
-        return rnn.inputs(read), rnn.weights, lstm.weights, (rnn.surprise(target), lstm.surprise(target))
+        model = char_model("char-rnn")
+        assert isinstance(model.weights, RNNWeights)
+        return model.inputs(read), model.weights, model.surprise(target)
     shape = RNNConfig(
         config.n_step, config.n_hidden, N_FEATURE, config.singular, config.spectrum, config.activation, config.seed
     )
-    readout = last_readout(config.n_hidden, config.seed)
-    lstm_weights = random_lstm(config.n_hidden, N_FEATURE, config.seed, config.forget_bias)
-    return character_vectors(read, config.seed), random_rnn(shape), lstm_weights, (readout, readout)
+    return character_vectors(read, config.seed), random_rnn(shape), last_readout(config.n_hidden, config.seed)
+
+
+def _lstm(config: RaceConfig) -> tuple[Tensor, LSTMWeights, Loss]:
+    """(inputs, weights, loss): trained, or from the seed."""
+    read, target = characters_of(config)
+    if config.source == "trained":
+        model = char_model("char-lstm")
+        assert isinstance(model.weights, LSTMWeights)
+        return model.inputs(read), model.weights, model.surprise(target)
+    weights = random_lstm(config.n_hidden, N_FEATURE, config.seed, config.forget_bias)
+    return character_vectors(read, config.seed), weights, last_readout(config.n_hidden, config.seed)
 
 
 def character_vectors(text: str, seed: int) -> Tensor:
@@ -114,14 +164,13 @@ def character_vectors(text: str, seed: int) -> Tensor:
     return table[torch.tensor(encode_characters(text), dtype=torch.long)]
 
 
-def step_differences(now: Race) -> tuple[float, float]:
+def step_differences(weights: RNNWeights, trace: RNNTrace) -> tuple[float, float]:
     """Largest difference of one step from PyTorch's own layer: (forward, backward relative to the gradient).
 
     Step by step, each from *our* state before it: in a chaotic recurrence the last digit of step 1 decides step 100,
     so two right answers need not agree at the end. ``nn.RNN`` for tanh and relu, ``nn.Linear`` for the identity.
     Steps that overflowed are left out.
     """
-    trace, weights = now.rnn, now.weights
     before = torch.cat([torch.zeros(1, weights.n_hidden), trace.hidden[:-1]]).requires_grad_()
     after = _torch_step(trace.x, before, weights)
     sound = trace.hidden.isfinite().all(-1) & before.isfinite().all(-1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.multihead import MultiHeadTrace, MultiHeadWeights, random_weights
+from models.trace import Encoding
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,19 @@ class FreshLayer:
     d_model: int
     n_head: int
     seed: int
+
+
+@dataclass(frozen=True)
+class TrainedLayer:
+    """A layer of a trained model over a text, cut into ``n_head`` heads."""
+
+    model: str
+    encoding: Encoding
+    number: int
+    n_head: int
+
+
+Layer = FreshLayer | TrainedLayer
 
 
 def fresh_layer(config: FreshLayer) -> tuple[Tensor, MultiHeadWeights]:

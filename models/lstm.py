@@ -10,6 +10,7 @@ Along the cell alone ∂c_T/∂c_t = ∏ f (the highway). The full ∂c_T/∂c_t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -75,7 +76,7 @@ class LSTMTrace:
         """(h_{t−1}, c_{t−1}), each [hidden]: what the step starts from."""
         return (self.hidden0, self.cell0) if step == 0 else (self.hidden[step - 1], self.cell[step - 1])
 
-    @property
+    @cached_property
     def highway(self) -> Tensor:
         """[step, hidden]  ∂c_T/∂c_t along the cell alone: the product of all later forget gates; 1 at the last."""
         later = torch.cat([self.forget[1:], torch.ones_like(self.forget[:1])])

@@ -1,6 +1,7 @@
 """How does text become tokens? Byte-pair encoding trained live, every merge replayed, beside the tokenizers of real models."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
@@ -12,7 +13,7 @@ from app.figures.tokens import Chip, chip
 from app.frame import Experiment, Lab, Prediction, Proof, Stage
 from app.recipe import Recipe
 from models import bpe_reference, texts, tokenizers_zoo
-from models.bpe import BPEConfig, train, train_timed
+from models.bpe import BPEConfig, Candidate, train, train_timed
 from models.bpe_encode import decode, encode, merge_tree, piece_of
 from models.bpe_symbols import sound, split_words
 
@@ -57,16 +58,14 @@ def name_of(index: int) -> str:
     return text.visible(tokens.spelt(piece_of(index, trace))[0])
 
 
-def strip_of_text(at: int) -> tuple[list[list[Chip]], bool]:
-    """The text after ``at`` merges as chips, cut to a window that holds the newest piece; whether it is cut."""
-    new = trace.merges[at - 1].new if at else -1
-    once = {word: trace.word_at(word, at) for word in set(trace.text)}
-    first = next((i for i, word in enumerate(trace.text) if new in once[word]), 0)
+def strip_of_text(corpus: Sequence[Sequence[int]], new: int) -> tuple[list[list[Chip]], bool]:
+    """The words of the text as chips, cut to a window that holds the newest piece; whether it is cut."""
+    first = next((i for i, ids in enumerate(corpus) if new in ids), 0)
     start = first - 4 if first > 60 else 0
     words: list[list[Chip]] = []
     left = MAX_CHIPS
-    for word in trace.text[start:]:
-        ids = once[word][:left]
+    for whole in corpus[start:]:
+        ids = whole[:left]
         words.append([chip(trace.vocab[i], f"id {i}", "strong" if i == new else "plain") for i in ids])
         left -= len(ids)
         if left <= 0:
@@ -74,11 +73,11 @@ def strip_of_text(at: int) -> tuple[list[list[Chip]], bool]:
     return words, left <= 0 or start > 0
 
 
-def deciding_counts(at: int) -> list[merges.Bar]:
-    """The most frequent pairs before merge ``at``, or before the first one when nothing is merged yet."""
-    ranked = trace.candidates(max(at - 1, 0))[:MAX_BARS]
+def deciding_counts(ranked: Sequence[Candidate], merged: bool) -> list[merges.Bar]:
+    """The most frequent pairs; where one is merged it was the first."""
+    ranked = ranked[:MAX_BARS]
     state = [
-        "other" if not at else "chosen" if not i else "tied" if c.count == ranked[0].count else "other"
+        "other" if not merged else "chosen" if not i else "tied" if c.count == ranked[0].count else "other"
         for i, c in enumerate(ranked)
     ]
     return [
@@ -144,18 +143,19 @@ lab.formula(
     rf"{pair} = \underset{{(x,\,y)}}{{\arg\max}}\ \text{{count}}(xy), \qquad \text{{every }} a\,b \to ab",
     f"{several(step, 'merge')}: ${trace.n_base} + {step} = {trace.n_base + step}$ symbols, ${ratio:.2f}$ tokens per character",
 )
-words, cut = strip_of_text(step)
+corpus, before = trace.corpus_at(step), trace.candidates(max(step - 1, 0))
+words, cut = strip_of_text(corpus, trace.merges[step - 1].new if step else -1)
 lab.stage(Stage(
     "bpe_merges_text", f"The text after merge {step}" if step else "The text before the first merge",
     tokens.strip(words, lab.look, f"The training text in {trace.n_token(step)} tokens", tall=216),
     shape=f"tokens [{trace.n_token(step):,}]", alt=f"The training text in {trace.n_token(step)} tokens", tensors={
-        "token_ids": np.array([i for ids in trace.corpus_at(step) for i in ids]),
+        "token_ids": np.array([i for ids in corpus for i in ids]),
         "merges": np.array([(m.left, m.right, m.new, m.count) for m in trace.merges], dtype=int).reshape(-1, 4),
     },
     made_by=f"Trained on {trace.n_char:,} characters in {seconds:.2f} s on the CPU. Filled: the newest piece."
     + (" A window of the text is shown." if cut else "") + " Hover a piece for its id and bytes.",
 ))  # fmt: skip
-bars = deciding_counts(step)
+bars = deciding_counts(before, merged=step > 0)
 if bars:
     lab.stage(Stage(
         "bpe_merges_counts", f"What decided merge {step}" if step else "Pairs before the first merge",
@@ -163,7 +163,7 @@ if bars:
     ))  # fmt: skip
 
 if step:
-    merge, before = trace.merges[step - 1], trace.candidates(step - 1)
+    merge = trace.merges[step - 1]
     ties = sum(c.count == merge.count for c in before)
     made = text.code(tokens.spelt(trace.vocab[merge.new])[0])
     longest = max(trace.vocab[: trace.n_base + step], key=len)

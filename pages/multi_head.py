@@ -14,6 +14,8 @@ from app.recipe import Recipe
 from models import bert, measures, transformer
 from models.head_effect import (
     FreshLayer,
+    Layer,
+    TrainedLayer,
     by_pytorch,
     contributions,
     fresh_layer,
@@ -50,8 +52,8 @@ EXPERIMENTS = (
 )  # fmt: skip
 
 
-def pick_layer(c: Controls) -> tuple[Tensor, MultiHeadWeights, Tensor | None, int, str]:
-    """The layer's input [token, d_model], its weights, what a token may look at, the layer's number and its maker."""
+def pick_layer(c: Controls) -> tuple[Layer, int, str]:
+    """The layer, its number and its maker."""
     fresh = source == "random"
     left, right = c.columns(2)
     with left:
@@ -64,23 +66,49 @@ def pick_layer(c: Controls) -> tuple[Tensor, MultiHeadWeights, Tensor | None, in
         seed = c.seed(disabled=not fresh)
     n_head = cut or own
     if fresh:
-        x, weights = compute.run(fresh_layer, FreshLayer(encoding.ids, d_model, n_head, seed))
-        return (
-            x,
-            weights,
-            None,
-            layer,
-            f"Seeded random weights, seed {seed}: nothing learned. Tensors {compute.device_note()}.",
-        )
-    x = compute.trace(reader, encoding).layers[layer].normed_in
-    assert x is not None
-    weights = bert.layer_weights(model, layer) if source == "minilm" else transformer.layer_weights(model.model, layer)
-    allowed = torch.ones(n, n, dtype=torch.bool, device=x.device).tril() if model.kind == "causal" else None
+        made_by = f"Seeded random weights, seed {seed}: nothing learned. Tensors {compute.device_note()}."
+        return FreshLayer(encoding.ids, d_model, n_head, seed), layer, made_by
     cut_note = (
         "" if n_head == own else f" Trained with {own} heads and cut here into {n_head}: nobody trained it to work so."
     )
     made_by = f"Layer {layer} of {model.title}.{cut_note} {model.provenance} Tensors {compute.device_note()}."
-    return x, recut(weights, n_head), allowed, layer, made_by
+    return TrainedLayer(reader, encoding, layer, n_head), layer, made_by
+
+
+def layer_parts(chosen: Layer) -> tuple[Tensor, MultiHeadWeights, Tensor | None]:
+    """The layer's input [token, d_model], its weights, and what a token may look at."""
+    if isinstance(chosen, FreshLayer):
+        return *compute.run(fresh_layer, chosen), None
+    model, number = compute.model(chosen.model), chosen.number
+    x = compute.trace(chosen.model, chosen.encoding).layers[number].normed_in
+    assert x is not None
+    bidirectional = model.kind == "encoder"
+    weights = bert.layer_weights(model, number) if bidirectional else transformer.layer_weights(model.model, number)
+    allowed = None if bidirectional else torch.ones(len(x), len(x), dtype=torch.bool, device=x.device).tril()
+    return x, recut(weights, chosen.n_head), allowed
+
+
+@torch.no_grad()
+def attended_layer(chosen: Layer) -> MultiHeadTrace:
+    """What the layer does with its text."""
+    return multi_head(*layer_parts(chosen))
+
+
+@torch.no_grad()
+def change_without_heads(chosen: Layer, heads: tuple[int, ...]) -> Tensor:
+    """How far each token's output [token] moves when these heads are switched off, as a share of its length."""
+    before = compute.run(attended_layer, chosen).output
+    return relative_change(before, multi_head(*layer_parts(chosen), heads).output)
+
+
+def layer_measures(chosen: Layer, ids: tuple[int, ...]) -> measures.HeadMeasures:
+    """Of the layer's heads."""
+    return measures.measure(compute.run(attended_layer, chosen).attention.weights, ids)
+
+
+def even_measures(ids: tuple[int, ...], is_causal: bool) -> measures.HeadMeasures:
+    """Of a head that looks everywhere alike."""
+    return measures.measure(measures.uniform_weights(len(ids), is_causal), ids)
 
 
 def pick_heads(c: Controls) -> tuple[int, list[int]]:
@@ -158,15 +186,13 @@ with lab.controls(EXPERIMENTS) as c:
     encoding = compute.read(reader, sentence, MAX_TOKENS)
     labels, n = text.labels(encoding.tokens, 12), len(encoding.tokens)
     names = [text.visible(token, 12) for token in encoding.tokens]  # for Altair, which reads no markup
-    x, weights, allowed, layer, made_by = pick_layer(c)
+    chosen, layer, made_by = pick_layer(c)
+    x, weights, allowed = layer_parts(chosen)
     head, off = pick_heads(c)
 
 n_head, d_model = weights.n_head, weights.d_model
 d_head = d_model // n_head
-with torch.no_grad():
-    whole: MultiHeadTrace = multi_head(x, weights, allowed)
-    now = multi_head(x, weights, allowed, off) if off else whole
-    parts = contributions(whole, weights)
+whole = compute.run(attended_layer, chosen)
 maps = whole.attention.weights
 trained_cut = source != "random" and n_head == model.n_head
 future = None if allowed is None else array(~allowed)
@@ -206,8 +232,8 @@ lab.stage(
     made_by=f"{made_by} Click a slice or a map to open that head.",
 )  # fmt: skip
 
-measured = measures.measure(maps, encoding.ids)
-even = measures.measure(measures.uniform_weights(n, allowed is not None), encoding.ids)
+measured = compute.run(layer_measures, chosen, encoding.ids)
+even = compute.run(even_measures, encoding.ids, allowed is not None)
 
 
 def shares(m: measures.HeadMeasures) -> Tensor:
@@ -220,7 +246,7 @@ def shares(m: measures.HeadMeasures) -> Tensor:
 table, flat = shares(measured), shares(even)[:, 0]
 excess = (table - flat[:, None])[:3].nan_to_num(-1.0)
 job, job_head = divmod(int(excess.argmax()), n_head)
-change = relative_change(whole.output, multi_head(x, weights, allowed, off or [head]).output).detach()
+change = compute.run(change_without_heads, chosen, tuple(off or [head]))
 gone = "heads " + ", ".join(map(str, off)) if len(off) > 1 else f"head {(off or [head])[0]}"
 lab.notice(
     f"The sharpest job among the {heads_word}: head {job_head} puts **{table[job, job_head]:.2f}** of its weight on the "
@@ -246,6 +272,9 @@ with shapes:
     ]  # fmt: skip
     body = "\n".join(f"| {s} | {what} | {name} | {' × '.join(map(str, here))} |" for s, what, name, here in rows)
     st.markdown(f"| step | what happens | shape by name | here |\n|---|---|---|---|\n{body}")
+    with torch.no_grad():
+        now = multi_head(x, weights, allowed, off) if off else whole
+        parts = contributions(whole, weights)
     joined = slices.Block("heads side by side", array(now.joined), "value", n_head)
     lab.draw(Stage(
         "multi_head_joined", "Joined again, before the output projection", slices.slices([joined], labels, lab.look, pick=head, off=off),

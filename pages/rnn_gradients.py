@@ -19,7 +19,7 @@ from app.frame import Experiment, Lab, Prediction, Proof, Stage
 from app.recipe import Recipe
 from models.alphabet import encode_characters
 from models.charmodel import char_model, narrowed
-from models.gradient_race import RaceConfig, character_vectors, felt, race, rnn_alone, step_differences
+from models.gradient_race import RaceConfig, character_vectors, felt, for_rnn, race, rnn_part, step_differences
 from models.lstm import LSTMWeights, gradient_lstm, random_lstm
 from models.recall import RecallConfig, RecallStep, train_live
 from models.recurrent import (
@@ -81,7 +81,7 @@ def log10(norm: Tensor) -> np.ndarray:
 
 
 def check_steps(config: RaceConfig) -> tuple[float, float]:
-    return step_differences(race(config))
+    return step_differences(*compute.run(rnn_part, config))
 
 
 def clip_difference(gradients: Mapping[str, Tensor], max_norm: float) -> float:
@@ -108,7 +108,7 @@ lab = Lab("rnn-gradients")
 with lab.controls(EXPERIMENTS) as c:
     config = pick_config(c)
     back = c.slider("back", "Open the state this many steps before the end", 0, 199, 12)
-now = compute.run(race, config)
+now = race(config, compute.run)  # one network is found again where a control changes the other alone
 n, trained = len(now.characters), config.source == "trained"
 labels = text.labels(now.characters)
 at = max(0, n - 1 - back)
@@ -215,7 +215,7 @@ with main:
         made_by="Cells that float32 could not hold are left empty." if rnn.forward_overflow is not None else "",
     ))  # fmt: skip
 
-rnn_felt, lstm_felt = compute.run(felt, config)
+rnn_felt, lstm_felt = felt(config, compute.run)
 side, main = lab.section("What the last state still feels", key="felt")
 total = rnn_felt.input_norm.sum()
 with side:
@@ -357,7 +357,7 @@ def guess() -> Prediction:
             f"It does so {reach} steps before the end." if reach is not None else f"At step 1 it is still {power(cell[0])}, from {power(cell[-1])}.",
         )  # fmt: skip
     other = 1.5 if config.singular < 1.2 else 0.7
-    there = float(compute.run(rnn_alone, replace(config, singular=other)).gradient_norm[0].log10())
+    there = float(compute.run(rnn_part, for_rnn(replace(config, singular=other)))[1].gradient_norm[0].log10())
     options = ("below 10⁻⁶", "10⁻⁶ to 1", "1 to 10⁶", "above 10⁶")
     return Prediction(
         f"Everything as it is now, but σ = {other:g}. How large is ‖∂L/∂h‖ at step 1, {n - 1} steps before the loss?", options,
@@ -368,7 +368,7 @@ def guess() -> Prediction:
 
 lab.predict(guess())
 
-forward, backwards = compute.run(check_steps, config)
+forward, backwards = compute.run(check_steps, for_rnn(config))
 over = norm[np.isfinite(norm)] - bound[np.isfinite(norm)]
 proofs = [
     Proof(

@@ -65,6 +65,7 @@ def unseen(size: int) -> dict[str, Any]:
 
 
 SHORT = 2048  # numbers
+PLAIN = frozenset({str, int, float, bool, type(None)})  # most of a figure, and nothing to do for them
 SENT = {"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8"}  # fmt: skip
 
 
@@ -83,8 +84,14 @@ def _sendable(value: Any) -> Any:
     Short rows of numbers are lists as well: a second drawing, which Streamlit asks Plotly for straight after the first,
     is then found to change nothing (``Look.layout``: ``datarevision``), and costs a tenth.
     """
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, dict):
-        return {name: _sendable(part) for name, part in value.items() if part is not None or name == "template"}
+        return {
+            name: part if type(part) in PLAIN else _sendable(part)
+            for name, part in value.items()
+            if part is not None or name == "template"
+        }
     if isinstance(value, np.ndarray):
         value = _narrow(value)
         if (sent := SENT.get(value.dtype.name)) is None or not value.size or not value.ndim:
@@ -94,5 +101,5 @@ def _sendable(value: Any) -> Any:
         data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
         return {"dtype": sent, "bdata": data} | ({"shape": ", ".join(map(str, value.shape))} if value.ndim > 1 else {})
     if isinstance(value, (list, tuple)):
-        return [_sendable(part) for part in value] if any(isinstance(p, (dict, list, tuple, np.ndarray, np.generic)) for p in value) else list(value)  # fmt: skip
+        return [part if type(part) in PLAIN else _sendable(part) for part in value]
     return value.item() if isinstance(value, np.generic) else value

@@ -6,6 +6,7 @@ it must not be escaped before.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from itertools import groupby
 from typing import Literal
@@ -86,6 +87,7 @@ def rows(table: Sequence[Sequence[str | Sequence[Sequence[Chip]]]], look: Look, 
     return f'<div class="al-tokens" role="group" aria-label="{escape(label)}"><table>{body}</table></div>{_style(look)}'
 
 
+@lru_cache(maxsize=4096)  # some kB of a text are drawn at every merge, and nearly all of their tokens were there before
 def _chip(item: Chip) -> str:
     joiners = item.label and not item.label.strip(JOINERS)
     shown = escape("".join(f"⟨{ord(c):X}⟩" for c in item.label[:4]) if joiners else text.visible(item.label, limit=28))

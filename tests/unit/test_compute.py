@@ -29,6 +29,22 @@ def test_a_device_that_is_not_there_falls_back(monkeypatch, wish):
     assert compute.device() == torch.device("cpu")
 
 
+def test_a_page_is_executed_anew_and_what_its_functions_found_is_still_known():
+    source = "def square(x):\n    asked.append(x)\n    return x * x"
+
+    def run_of(page, x):
+        names = {"__name__": "__main__", "asked": asked}
+        exec(compile(source, page, "exec"), names)
+        return compute.run(names["square"], x)
+
+    asked = []
+    assert [run_of("one.py", 3), run_of("one.py", 3), run_of("one.py", 4)] == [9, 9, 16]
+    assert asked == [3, 4]
+    assert run_of("another.py", 3) == 9
+    assert asked == [3, 4, 3], "a function of the same name on another page is another"
+    compute.run(abs, -1)  # one that is not written in Python
+
+
 def test_seeds_draw_the_same_on_the_cpu():
     assert torch.equal(fresh_head((1, 2, 3), 8, seed=5).weights, fresh_head((1, 2, 3), 8, seed=5).weights)
 
