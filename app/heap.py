@@ -7,7 +7,8 @@ anything; what is short-lived is still collected at once.
 The C library keeps what it once had. Reading the five tokenizers of the BPE page takes 70 MB for a moment and leaves 26 MB
 of them empty; asked, it gives them back. It does so for every gap, but not for the free end of the heaps that it makes for
 threads, eight for each processor, and once it has seen large blocks it lets such an end grow to 64 MB: fifty visitors' new
-networks left 200 MB there. Here it keeps 4 MB of each. All this is glibc's; elsewhere it does nothing.
+networks left 200 MB there. Here it keeps 4 MB of each and makes no more than two, besides those of threads that are older
+than this program. All this is glibc's; elsewhere it does nothing.
 """
 
 import ctypes
@@ -21,8 +22,9 @@ from app import turns
 
 EVERY, LONGEST = 30.0, 300.0  # seconds: so often, but in the midst of a class only so often
 PAUSE = 1.0  # seconds without a visitor's run
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 LARGE = 4 << 20  # bytes
+HEAPS = 2
 YOUNG, MIDDLE, NEVER = (
     10_000,
     20,
@@ -44,6 +46,12 @@ def give_back() -> bool:
     """Free pages go back to the system; says whether there were any. The interpreter runs on meanwhile."""
     library = _glibc()
     return bool(library and library.malloc_trim(ctypes.c_size_t(0)))
+
+
+def few_heaps() -> bool:
+    """As early as can be. Says whether the C library was willing."""
+    library = _glibc()
+    return bool(library and library.mallopt(M_ARENA_MAX, HEAPS))
 
 
 @lru_cache(maxsize=1)

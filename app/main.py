@@ -30,6 +30,7 @@ if __name__ == "__main__":
         compute.warm()
         frame.run(frame.navigation())
 else:
-    from app import server
+    from app import heap, server
 
+    heap.few_heaps()
     app = st.App(__file__, lifespan=server.lifespan, routes=server.ROUTES, middleware=server.MIDDLEWARE)

@@ -1,12 +1,14 @@
 """``python -m benchmarks``: measure the floor and the app on this machine, in this run, and report.
 
-The floor is measured first, the app straight after it, with the same scenarios and the same options.
+The floor is measured first, the app straight after it, with the same scenarios and the same options; the floor's moves
+once more before those of each page.
 """
 
 import argparse
 import asyncio
 import json
 import math
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
@@ -36,7 +38,8 @@ class Effort:
 
 def measure(name: str, pages: list[str], effort: Effort, port: int = 0) -> dict[str, Any]:
     """Everything about one server: its start, each page, each page's paint, classes on its first page."""
-    with serving(name, port) as server:
+    with ExitStack() as servers:
+        server = servers.enter_context(serving(name, port))
         cold, first = asyncio.run(load.first_of_all(server, pages[0]))
         found: dict[str, Any] = {
             "cold_start": cold,
@@ -44,9 +47,15 @@ def measure(name: str, pages: list[str], effort: Effort, port: int = 0) -> dict[
             "memory_idle": server.memory(),
             "pages": {},
         }
+        floor = servers.enter_context(serving("floor")) if name == "app" else None
+        if floor:
+            wait_until_it_answers(floor)
         for page in pages:
             print(f"{name}: {page or 'the page'}", flush=True)
+            beside = floor and asyncio.run(load.page_cost(floor, "", effort.moves))
             found["pages"][page] = asdict(asyncio.run(load.page_cost(server, page, effort.moves)))
+            if beside:  # how fast a shared machine is changes by the minute
+                found["pages"][page]["beside"] = {key: getattr(beside, key) for key in ("p50", "p95", "cpu")}
         with paint.chromium() as browser:
             for cost_of, cost in found["pages"].items():
                 pixels = []

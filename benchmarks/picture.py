@@ -15,7 +15,10 @@ def svg(result: dict[str, Any]) -> str:
     """Horizontal bars from zero, with a line at the floor and one at the target."""
     look, base, app = Look("light"), result["floor"]["pages"][""], result["app"]["pages"]
     pages = {slug: cost for slug, cost in app.items() if math.isfinite(cost["p50"])}
-    ratios = {slug: [cost[name] / base[name] for name, *_ in MEASURES] for slug, cost in pages.items()}
+    ratios = {
+        slug: [cost[name] / (base | cost.get("beside", {}))[name] for name, *_ in MEASURES]
+        for slug, cost in pages.items()
+    }
     longest = max([2.0, *(r for pair in ratios.values() for r in pair if math.isfinite(r))])
     scale = (WIDTH - LEFT - 150) / longest
     height = TOP + ROW * len(pages) + 50

@@ -36,7 +36,8 @@ def text(result: dict[str, Any]) -> str:
     base = floor["pages"][""]
     pages = [["floor", *(_figure(base, None, column) for column in PAGE_COLUMNS.values())]]
     for slug, cost in app["pages"].items():
-        pages.append([slug or "home", *(_figure(cost, base, column) for column in PAGE_COLUMNS.values())])
+        here = base | cost.get("beside", {})
+        pages.append([slug or "home", *(_figure(cost, here, column) for column in PAGE_COLUMNS.values())])
     server = [[title, _figure(floor, None, row), _figure(app, floor, row)] for title, row in SERVER_ROWS.items()]
     first_page = next(iter(app["pages"]))
     classes = []
@@ -85,7 +86,8 @@ def about(machine: dict[str, Any]) -> str:
     return (
         f"{machine['date']}: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, "
         f"load {machine['load_before']} before and {machine['load_after']} after the run; Python {machine['python']}, {versions}. "
-        "In brackets: times the floor, a Streamlit page with one slider and one 16×16 heatmap on the same machine."
+        "In brackets: times the floor, a Streamlit page with one slider and one 16×16 heatmap on the same machine, "
+        "for moves in the same minute."
     )
 
 

@@ -55,6 +55,16 @@ def test_the_table_gives_each_figure_with_its_ratio_to_the_floor():
     assert "0.70 MB a move, and 0.60 s" in said
 
 
+def test_a_page_is_compared_with_the_floor_of_the_same_minute():
+    beside = {"beside": {"p50": 0.02, "p95": 0.02, "cpu": math.nan}}
+    pages = {"attention": RESULT["app"]["pages"]["attention"] | beside}
+    result = RESULT | {"app": RESULT["app"] | {"pages": pages}}
+    said = table.text(result)
+    assert "| 25 (1.2×)" in said
+    assert "| 50 (2.5×)" in said
+    assert "1.2× · 25 ms" in picture.svg(result)
+
+
 def test_the_kept_result_is_json_and_its_picture_is_xml():
     again = json.loads(json.dumps(table.finite(RESULT), allow_nan=False))
     assert again["app"]["pages"]["attention"]["pixels"] is None

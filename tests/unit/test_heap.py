@@ -79,6 +79,7 @@ def test_it_is_set_up_once():
 
     heap.keep_small.cache_clear()
     before = keepers()  # an app opened in this process has its own
+    assert heap.few_heaps()
     assert heap.keep_small()
     assert heap.keep_small()
     assert keepers() == before + 1
@@ -88,5 +89,6 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(heap, "_glibc", lambda: None)
     heap.keep_small.cache_clear()
     assert not heap.give_back()
+    assert not heap.few_heaps()
     assert not heap.keep_small()
     heap.keep_small.cache_clear()
