@@ -36,7 +36,7 @@ def svg(result: dict[str, Any]) -> str:
                 top = y + 3 + place * (BAR + 2)
                 parts.append(_rect(LEFT, top, ratio * scale, BAR, look.role(role)))
                 words = f"{ratio:.1f}× · {pages[slug][name] * 1000:.0f} ms"
-                parts.append(_text(LEFT + ratio * scale + 6, top + 12, words, look.ink, 13))
+                parts.append(_text(LEFT + ratio * scale + 6, top + 12, words, look.ink, 13, halo=look.background))
     machine = result["machine"]
     parts.append(_text(12, height - 16, f"{machine['cpu']}, {machine['cores']} cores, {machine['date']}. The floor is a "
                        "Streamlit page with one slider and one 16×16 heatmap.", look.quiet, 13))  # fmt: skip
@@ -58,5 +58,7 @@ def _rect(x: float, y: float, width: float, height: float, colour: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{colour}"/>'
 
 
-def _text(x: float, y: float, words: str, colour: str, size: int, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-size="{size}" text-anchor="{anchor}">{escape(words)}</text>'
+def _text(x: float, y: float, words: str, colour: str, size: int, anchor: str = "start", halo: str = "") -> str:
+    """``halo`` keeps a line that runs behind the words out of them."""
+    around = f' paint-order="stroke" stroke="{halo}" stroke-width="6"' if halo else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-size="{size}" text-anchor="{anchor}"{around}>{escape(words)}</text>'
