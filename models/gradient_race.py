@@ -136,25 +136,30 @@ def lstm_felt(config: RaceConfig) -> Sensitivity:
 
 def _rnn(config: RaceConfig) -> tuple[Tensor, RNNWeights, Loss]:
     """(inputs, weights, loss): trained, or from the seed."""
-    read, target = characters_of(config)
     if config.source == "trained":
-        model = char_model("char-rnn")
-        assert isinstance(model.weights, RNNWeights)
-        return model.inputs(read), model.weights, model.surprise(target)
+        return _trained("char-rnn", RNNWeights, config)
     shape = RNNConfig(
         config.n_step, config.n_hidden, N_FEATURE, config.singular, config.spectrum, config.activation, config.seed
     )
-    return character_vectors(read, config.seed), random_rnn(shape), last_readout(config.n_hidden, config.seed)
+    return _seeded(random_rnn(shape), config)
 
 
 def _lstm(config: RaceConfig) -> tuple[Tensor, LSTMWeights, Loss]:
     """(inputs, weights, loss): trained, or from the seed."""
-    read, target = characters_of(config)
     if config.source == "trained":
-        model = char_model("char-lstm")
-        assert isinstance(model.weights, LSTMWeights)
-        return model.inputs(read), model.weights, model.surprise(target)
-    weights = random_lstm(config.n_hidden, N_FEATURE, config.seed, config.forget_bias)
+        return _trained("char-lstm", LSTMWeights, config)
+    return _seeded(random_lstm(config.n_hidden, N_FEATURE, config.seed, config.forget_bias), config)
+
+
+def _trained(name: str, kind: type[T], config: RaceConfig) -> tuple[Tensor, T, Loss]:
+    read, target = characters_of(config)
+    model = char_model(name)
+    assert isinstance(model.weights, kind)
+    return model.inputs(read), model.weights, model.surprise(target)
+
+
+def _seeded(weights: T, config: RaceConfig) -> tuple[Tensor, T, Loss]:
+    read, _ = characters_of(config)
     return character_vectors(read, config.seed), weights, last_readout(config.n_hidden, config.seed)
 
 

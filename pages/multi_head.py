@@ -84,7 +84,7 @@ def layer_parts(chosen: Layer) -> tuple[Tensor, MultiHeadWeights, Tensor | None]
     assert x is not None
     bidirectional = model.kind == "encoder"
     weights = bert.layer_weights(model, number) if bidirectional else transformer.layer_weights(model.model, number)
-    allowed = None if bidirectional else torch.ones(len(x), len(x), dtype=torch.bool, device=x.device).tril()
+    allowed = None if bidirectional else causal(len(x)).to(x.device)
     return x, recut(weights, chosen.n_head), allowed
 
 

@@ -84,8 +84,6 @@ def _sendable(value: Any) -> Any:
     Short rows of numbers are lists as well: a second drawing, which Streamlit asks Plotly for straight after the first,
     is then found to change nothing (``Look.layout``: ``datarevision``), and costs a tenth.
     """
-    if type(value) in PLAIN:
-        return value
     if isinstance(value, dict):
         return {
             name: part if type(part) in PLAIN else _sendable(part)
